@@ -1,0 +1,1 @@
+"""convlet: convolutional networks one can see through, on the computer one has."""

@@ -1,0 +1,151 @@
+"""Checks of arguments: one place that turns what a user wrote into what the code needs, or says no.
+
+Every function takes ``owner``, the thing the argument belongs to (``"Conv2D 'conv2d_1'"``), and
+``name``, the argument, so that the message tells where to look. Booleans are not numbers here.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Collection, Iterable
+from typing import Any
+
+
+def invalid(owner: str, name: str, requirement: str, value: object) -> ValueError:
+    """Return the error for an argument: who, which, what would do, what came."""
+    return ValueError(f"{owner}: {name} must be {requirement}, got {value!r}")
+
+
+def _as_integer(value: object) -> int | None:
+    """Return an int for Python and NumPy integers, None for everything else."""
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def integer(owner: str, name: str, value: object, minimum: int = 1) -> int:
+    """Return ``value`` as an int of at least ``minimum``.
+
+    Raises
+    ------
+    ValueError
+        For booleans, floats, strings and integers below ``minimum``.
+    """
+    number = _as_integer(value)
+    if number is None or number < minimum:
+        raise invalid(owner, name, f"an integer of at least {minimum}", value)
+    return number
+
+
+def real(
+    owner: str,
+    name: str,
+    value: object,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    *,
+    below: float = math.inf,
+) -> float:
+    """Return ``value`` as a finite float in [minimum, maximum], and less than ``below``.
+
+    Raises
+    ------
+    ValueError
+        For anything else, not-a-number included.
+    """
+    is_number = isinstance(value, (int, float)) or hasattr(value, "__float__")
+    if is_number and not isinstance(value, (bool, str)):
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number) and minimum <= number <= maximum and number < below:
+            return number
+    raise invalid(owner, name, _interval(minimum, maximum, below), value)
+
+
+def _interval(minimum: float, maximum: float, below: float) -> str:
+    if minimum == -math.inf and maximum == below == math.inf:
+        return "a finite number"
+    parts = [f"of at least {minimum:g}"] if minimum > -math.inf else []
+    if maximum < math.inf:
+        parts.append(f"of at most {maximum:g}")
+    if below < math.inf:
+        parts.append(f"below {below:g}")
+    return "a number " + " and ".join(parts)
+
+
+def per_axis(owner: str, name: str, value: object, rank: int, minimum: int = 1) -> tuple[int, ...]:
+    """Return one integer per spatial axis; a single integer stands for all of them.
+
+    Raises
+    ------
+    ValueError
+        Unless ``value`` is an integer of at least ``minimum`` or ``rank`` such integers.
+    """
+    single = _as_integer(value)
+    if single is not None:
+        numbers: list[int | None] = [single] * rank
+    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        numbers = [_as_integer(item) for item in value]
+    else:
+        numbers = []
+    valid = [n for n in numbers if n is not None and n >= minimum]
+    if len(valid) != len(numbers) or len(valid) != rank:
+        plural = "s" if rank > 1 else ""
+        requirement = (
+            f"an integer of at least {minimum} or a tuple of {rank} such integer{plural}"
+        )
+        raise invalid(owner, name, requirement, value)
+    return tuple(valid)
+
+
+def choice(owner: str, name: str, value: object, choices: Collection[str]) -> str:
+    """Return ``value``, in lower case, if it is one of ``choices``.
+
+    Raises
+    ------
+    ValueError
+        Otherwise, with the list of what would do.
+    """
+    text = value.lower() if isinstance(value, str) else None
+    if text is None or text not in choices:
+        raise invalid(owner, name, "one of " + ", ".join(map(repr, choices)), value)
+    return text
+
+
+def boolean(owner: str, name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False.
+
+    Raises
+    ------
+    ValueError
+        For anything else, 0 and 1 included.
+    """
+    if not isinstance(value, bool):
+        raise invalid(owner, name, "True or False", value)
+    return value
+
+
+def shape(owner: str, name: str, value: Any, *, allow_none: bool = False) -> tuple[Any, ...]:
+    """Return a shape: integers of at least 1, and None for sizes left open if these are allowed.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    requirement = "a tuple of integers of at least 1" + (" or None" if allow_none else "")
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise invalid(owner, name, requirement, value)
+    sizes = []
+    for item in value:
+        size = None if item is None and allow_none else _as_integer(item)
+        if (size is None and not (item is None and allow_none)) or (size is not None and size < 1):
+            raise invalid(owner, name, requirement, value)
+        sizes.append(size)
+    return tuple(sizes)

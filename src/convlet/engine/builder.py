@@ -1,0 +1,101 @@
+"""Writes down the forward instructions of a network while its layers are walked through once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from convlet.engine.operators import OPERATORS
+from convlet.engine.program import Buffer, Instruction
+from convlet.engine.variable import Variable
+
+
+class Builder:
+    """What a layer writes its instructions into.
+
+    Parameters
+    ----------
+    training : bool
+        Whether the program is for training; a layer such as dropout does nothing otherwise.
+    """
+
+    def __init__(self, training: bool = False) -> None:
+        self.training = training
+        self.instructions: list[Instruction] = []
+        self.buffers: dict[str, Buffer] = {}
+        self.feeds: list[str] = []
+        self.variables: dict[str, Variable] = {}
+        self._scope: tuple[str, ...] = ()
+
+    @property
+    def layer(self) -> str:
+        """Path of the layer that is being walked through, such as ``"conv2d_1"``."""
+        return "/".join(self._scope)
+
+    @contextmanager
+    def scope(self, name: str) -> Iterator[None]:
+        """Name what is written inside after the layer ``name``."""
+        outer = self._scope
+        self._scope = (*outer, name)
+        yield
+        self._scope = outer
+
+    def _buffer(self, name: str, shape: tuple[int, ...], per_image: bool = True) -> Buffer:
+        unique, number = name, 1
+        while unique in self.buffers:
+            unique, number = f"{name}_{number}", number + 1
+        self.buffers[unique] = Buffer(unique, shape, per_image)
+        return self.buffers[unique]
+
+    def feed(self, name: str, shape: tuple[int, ...], per_image: bool = True) -> Buffer:
+        """Return a buffer that the caller fills at each run; asking again gives the same one."""
+        if name in self.feeds:
+            return self.buffers[name]
+        self.feeds.append(name)
+        return self._buffer(name, shape, per_image)
+
+    def random(self) -> Buffer:
+        """Return the buffer of the run's random key: its seed and the number of the step."""
+        return self.feed("random", (2,), per_image=False)
+
+    def parameter(self, variable: Variable) -> Buffer:
+        """Return the buffer that holds a variable; asking again gives the same one."""
+        for name, known in self.variables.items():
+            if known is variable:
+                return self.buffers[name]
+        buffer = self._buffer(f"{self.layer}/{variable.name}", variable.shape, per_image=False)
+        self.variables[buffer.name] = variable
+        return buffer
+
+    def apply(
+        self, operator: str, *reads: Buffer, shape: tuple[int, ...], **attributes: Any
+    ) -> Buffer:
+        """Append an instruction and return the buffer that it writes first.
+
+        Parameters
+        ----------
+        operator : str
+            A key of `OPERATORS`.
+        reads : Buffer
+            Its operands.
+        shape : tuple of int
+            Shape of what it writes, without the batch axis.
+        attributes
+            Given to the operator as they are.
+        """
+        names = OPERATORS[operator].writes.split()
+        writes = [
+            self._buffer(f"{self.layer}/{operator}" + ("" if n == 0 else f".{name}"), shape)
+            for n, name in enumerate(names)
+        ]
+        self.instructions.append(
+            Instruction(
+                operator,
+                tuple(buffer.name for buffer in reads),
+                tuple(buffer.name for buffer in writes),
+                attributes,
+                self.layer,
+            )
+        )
+        return writes[0]

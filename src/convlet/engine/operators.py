@@ -1,0 +1,146 @@
+"""The operators that programs are made of: what each reads and writes, and who its gradients are.
+
+One line an operator. Operands are named as in the formulas; ``δ`` stands for the gradient of the
+first thing written. ``gradients`` says, for each operand that has one, which operator computes it
+from which operands; the gradient operator gets the same attributes. An operand whose gradient is δ
+itself names no operator. ``*weights`` stands for any number of operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from convlet import ops
+from convlet.engine import python_code
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Which operator computes the gradients ``of`` some operands, from which operands it ``reads``.
+
+    ``operator`` is None where the gradient is δ itself.
+    """
+
+    of: str
+    operator: str | None = None
+    reads: str = "δ"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of the program.
+
+    Parameters
+    ----------
+    function : callable
+        The reference: takes the operands read and the attributes, returns what is written.
+    reads, writes : str
+        Names of the operands.
+    gradients : tuple of Gradient
+        Empty for an operator that is a gradient itself.
+    whole_batch : bool
+        Whether it must see all images at once.
+    """
+
+    function: Callable[..., Any]
+    reads: str
+    writes: str
+    gradients: tuple[Gradient, ...] = ()
+    whole_batch: bool = False
+
+
+OPERATORS: dict[str, Operator] = {
+    # convolution and its kin
+    "conv": Operator(
+        ops.conv,
+        "x kernel",
+        "y",
+        (
+            Gradient("x", "conv_input_gradient", "δ kernel"),
+            Gradient("kernel", "conv_kernel_gradient", "x δ"),
+        ),
+    ),
+    "conv_input_gradient": Operator(ops.conv_input_gradient, "δ kernel", "δx"),
+    "conv_kernel_gradient": Operator(ops.conv_kernel_gradient, "x δ", "δkernel"),
+    "dense": Operator(
+        ops.dense,
+        "x kernel",
+        "y",
+        (
+            Gradient("x", "dense_input_gradient", "δ kernel"),
+            Gradient("kernel", "dense_kernel_gradient", "x δ"),
+        ),
+    ),
+    "dense_input_gradient": Operator(ops.dense_input_gradient, "δ kernel", "δx"),
+    "dense_kernel_gradient": Operator(ops.dense_kernel_gradient, "x δ", "δkernel"),
+    "add_bias": Operator(
+        ops.add_bias, "x bias", "y", (Gradient("x"), Gradient("bias", "bias_gradient"))
+    ),
+    "bias_gradient": Operator(ops.bias_gradient, "δ", "δbias"),
+    # pooling
+    "max_pool": Operator(
+        ops.max_pool, "x", "y winner", (Gradient("x", "max_pool_gradient", "δ winner"),)
+    ),
+    "max_pool_gradient": Operator(ops.max_pool_gradient, "δ winner", "δx"),
+    "average_pool": Operator(ops.average_pool, "x", "y", (Gradient("x", "average_pool_gradient"),)),
+    "average_pool_gradient": Operator(ops.average_pool_gradient, "δ", "δx"),
+    # activations: the first keeps its output for the way back, the second its input
+    "activation": Operator(
+        ops.activation, "x", "y", (Gradient("x", "activation_gradient", "δ y"),)
+    ),
+    "activation_of_input": Operator(
+        ops.activation, "x", "y", (Gradient("x", "activation_gradient", "δ x"),)
+    ),
+    "activation_gradient": Operator(ops.activation_gradient, "δ known", "δx"),
+    "softmax": Operator(ops.softmax, "x", "y", (Gradient("x", "softmax_gradient", "δ y"),)),
+    "softmax_gradient": Operator(ops.softmax_gradient, "δ y", "δx"),
+    "log_softmax": Operator(
+        ops.log_softmax, "x", "y", (Gradient("x", "log_softmax_gradient", "δ y"),)
+    ),
+    "log_softmax_gradient": Operator(ops.log_softmax_gradient, "δ y", "δx"),
+    # dropout is its own gradient: the same mask, asked for again
+    "dropout": Operator(ops.dropout, "x random", "y", (Gradient("x", "dropout", "δ random"),)),
+    # shapes and scales
+    "reshape": Operator(ops.reshape, "x", "y", (Gradient("x", "reshape_gradient"),)),
+    "reshape_gradient": Operator(ops.reshape_gradient, "δ", "δx"),
+    "rescale": Operator(ops.rescale, "x", "y", (Gradient("x", "rescale_gradient"),)),
+    "rescale_gradient": Operator(ops.rescale_gradient, "δ", "δx"),
+    "add": Operator(ops.add, "x y", "z", (Gradient("x"), Gradient("y"))),
+    # Python code: losses, and layers written by users
+    "loss": Operator(
+        python_code.loss,
+        "prediction targets weights",
+        "values",
+        (Gradient("prediction", "loss_gradient", "prediction targets weights"),),
+        whole_batch=True,
+    ),
+    "loss_gradient": Operator(
+        python_code.loss_gradient, "prediction targets weights", "δprediction", whole_batch=True
+    ),
+    "python": Operator(
+        python_code.call,
+        "x *weights",
+        "y",
+        (Gradient("x *weights", "python_gradient", "x *weights y δ"),),
+        whole_batch=True,
+    ),
+    "python_gradient": Operator(
+        python_code.gradient, "x *weights y δ", "δx *δweights", whole_batch=True
+    ),
+}
+"""Every operator by its name."""
+
+
+def bind(names: str, buffers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return which buffers stand for which operand, e.g. ``"x *weights"`` and three buffers."""
+    operands = names.split()
+    rest = len(buffers) - len(operands) + 1
+    bound: dict[str, tuple[str, ...]] = {}
+    start = 0
+    for name in operands:
+        count = rest if name.startswith("*") else 1
+        bound[name] = buffers[start : start + count]
+        start += count
+    return bound

@@ -1,0 +1,140 @@
+"""Turns the forward instructions of a network into a program: adds the loss and the way back.
+
+The way back is the chain rule, instruction by instruction from the last to the first: each operator
+names the operators of its gradients (`convlet.engine.operators`). What nobody needs, such as the
+gradient by the images, is never computed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from convlet.engine.builder import Builder
+from convlet.engine.operators import OPERATORS, Gradient, bind
+from convlet.engine.program import Buffer, Instruction, Program
+
+
+def plan(builder: Builder, output: Buffer, loss: Any = None) -> Program:
+    """Return the program of the network that ``builder`` has walked through.
+
+    Parameters
+    ----------
+    builder : Builder
+        If it is for training and there is a loss, the program computes gradients, too.
+    output : Buffer
+        The prediction.
+    loss : Loss or None
+        None gives a program for prediction.
+    """
+    values = None if loss is None else _add_loss(builder, output, loss)
+    forward = tuple(builder.instructions)
+    backward: tuple[Instruction, ...] = ()
+    gradients: dict[str, str] = {}
+    if values is not None and builder.training:
+        differentiation = _Differentiation(builder)
+        gradients = differentiation.run(forward, values.name)
+        backward = tuple(differentiation.instructions)
+    return Program(
+        forward,
+        backward,
+        dict(builder.buffers),
+        tuple(builder.feeds),
+        dict(builder.variables),
+        gradients,
+        output.name,
+        None if values is None else values.name,
+    )
+
+
+def _add_loss(builder: Builder, output: Buffer, loss: Any) -> Buffer:
+    """Append the loss; where softmax or sigmoid comes last, read what went into it.
+
+    Cross-entropy of a softmax has the gradient p - 1(y = i) by the logits (lecture 001), exact
+    where the quotient of nearly vanishing probabilities is not.
+    """
+    prediction, function = output, loss
+    last = builder.instructions[-1] if builder.instructions else None
+    if last is not None and last.writes[0] == output.name:
+        name = last.attributes.get("function", last.operator)
+        twin = loss.from_logits_twin()
+        if twin is not None and name == loss.output_activation:
+            prediction, function = builder.buffers[last.reads[0]], twin
+    targets = builder.feed("targets", ())
+    weights = builder.feed("weights", ())
+    shape = output.shape[:-1]
+    with builder.scope("loss"):
+        return builder.apply("loss", prediction, targets, weights, shape=shape, function=function)
+
+
+class _Differentiation:
+    """Walks the instructions backwards and writes down those of the gradients."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.instructions: list[Instruction] = []
+        self._buffers = builder.buffers
+        self._variables = builder.variables
+        # the gradients that flow into a buffer from each place that reads it
+        self._flows: defaultdict[str, list[str]] = defaultdict(list)
+
+    def run(self, forward: tuple[Instruction, ...], loss: str) -> dict[str, str]:
+        """Return the gradient's buffer for each trainable variable that the loss depends on."""
+        needed = self._dependents_of_variables(forward)
+        for instruction in reversed(forward):
+            written = instruction.writes[0]
+            if written == loss:
+                delta = ""  # ∂J/∂J = 1, which the loss's own gradient does not read
+            elif self._flows[written]:
+                delta = self._total(written, instruction.layer)
+            else:
+                continue
+            for rule in OPERATORS[instruction.operator].gradients:
+                self._apply(rule, instruction, delta, needed)
+        trainable = [name for name, v in self._variables.items() if v.trainable]
+        return {n: self._total(n, n.rpartition("/")[0]) for n in trainable if self._flows[n]}
+
+    def _dependents_of_variables(self, forward: tuple[Instruction, ...]) -> set[str]:
+        """Return the buffers whose gradient is needed: trainable variables and what follows."""
+        needed = {name for name, variable in self._variables.items() if variable.trainable}
+        for instruction in forward:
+            if needed.intersection(instruction.reads):
+                needed.update(instruction.writes)
+        return needed
+
+    def _total(self, name: str, layer: str) -> str:
+        """Return the sum of the gradients that flow into a buffer."""
+        flows = self._flows[name]
+        while len(flows) > 1:
+            first, second = flows.pop(0), flows.pop(0)
+            total = self._gradient_buffer(name)
+            self.instructions.append(Instruction("add", (first, second), (total,), {}, layer))
+            flows.insert(0, total)
+        return flows[0]
+
+    def _gradient_buffer(self, name: str) -> str:
+        buffer = self._buffers[name]
+        unique, number = f"grad({name})", 1
+        while unique in self._buffers:
+            unique, number = f"grad({name})_{number}", number + 1
+        self._buffers[unique] = Buffer(unique, buffer.shape, buffer.per_image)
+        return unique
+
+    def _apply(
+        self, rule: Gradient, instruction: Instruction, delta: str, needed: set[str]
+    ) -> None:
+        operator = OPERATORS[instruction.operator]
+        operands = bind(operator.reads, instruction.reads)
+        targets = [name for operand in rule.of.split() for name in operands[operand]]
+        if not needed.intersection(targets):
+            return
+        if rule.operator is None:
+            self._flows[targets[0]].append(delta)
+            return
+        known = operands | bind(operator.writes, instruction.writes) | {"δ": (delta,)}
+        reads = tuple(name for operand in rule.reads.split() for name in known[operand])
+        writes = tuple(self._gradient_buffer(name) for name in targets)
+        self.instructions.append(
+            Instruction(rule.operator, reads, writes, instruction.attributes, instruction.layer)
+        )
+        for target, gradient in zip(targets, writes, strict=True):
+            self._flows[target].append(gradient)

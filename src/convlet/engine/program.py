@@ -1,0 +1,145 @@
+"""A program: a list of instructions over named buffers, forward and then backward.
+
+It says what is computed for a batch and in which order, not how: an executor runs it. Nothing in it
+depends on the batch size, only on the shape of one image.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from convlet.engine.operators import OPERATORS
+from convlet.engine.variable import Variable
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """An array that instructions read and write.
+
+    Parameters
+    ----------
+    name : str
+    shape : tuple of int
+        Without the batch axis, if there is one.
+    per_image : bool
+        Whether the array has one row for each image of the batch. Weights and their gradients have
+        not.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    per_image: bool = True
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One application of an operator.
+
+    Parameters
+    ----------
+    operator : str
+        A key of `convlet.engine.operators.OPERATORS`.
+    reads, writes : tuple of str
+        Names of buffers, in the order of the operator's operands.
+    attributes : mapping
+        What is known before any image: tap tables, groups, rates.
+    layer : str
+        The layer that asked for it, for messages and profiles.
+    """
+
+    operator: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    layer: str = ""
+
+    @property
+    def whole_batch(self) -> bool:
+        """Whether it needs all images at once; blocks of images then wait for each other."""
+        return OPERATORS[self.operator].whole_batch
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.writes)} = {self.operator}({', '.join(self.reads)})"
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to compute for a batch.
+
+    Parameters
+    ----------
+    forward, backward : tuple of Instruction
+        ``backward`` is empty unless the program is for training.
+    buffers : mapping of str to Buffer
+        Every buffer by its name.
+    feeds : tuple of str
+        Buffers that the caller fills at each run: images, targets, sample weights, random key.
+    variables : mapping of str to Variable
+        Buffers that hold the value of a variable.
+    gradients : mapping of str to str
+        For each trainable variable's buffer, the buffer of its gradient.
+    output : str
+        The prediction.
+    loss : str or None
+        The loss of each target, weighted; None in a program for prediction.
+    """
+
+    forward: tuple[Instruction, ...]
+    backward: tuple[Instruction, ...]
+    buffers: Mapping[str, Buffer]
+    feeds: tuple[str, ...]
+    variables: Mapping[str, Variable]
+    gradients: Mapping[str, str]
+    output: str
+    loss: str | None = None
+
+    @property
+    def instructions(self) -> tuple[Instruction, ...]:
+        """Forward, then backward."""
+        return self.forward + self.backward
+
+    @property
+    def results(self) -> frozenset[str]:
+        """Buffers that outlive a run."""
+        losses = () if self.loss is None else (self.loss,)
+        return frozenset((self.output, *losses, *self.gradients.values()))
+
+    @cached_property
+    def releases(self) -> tuple[tuple[str, ...], ...]:
+        """For each instruction, the buffers that nobody reads after it."""
+        last_use: dict[str, int] = {}
+        for number, instruction in enumerate(self.instructions):
+            for name in (*instruction.reads, *instruction.writes):
+                last_use[name] = number
+        released: list[list[str]] = [[] for _ in self.instructions]
+        for name, number in last_use.items():
+            if name not in self.results:
+                released[number].append(name)
+        return tuple(map(tuple, released))
+
+    @property
+    def phases(self) -> list[tuple[Instruction, ...]]:
+        """The instructions cut where one needs the whole batch.
+
+        Within a phase, blocks of images are independent of each other: a thread may take a block
+        through all of it.
+        """
+        groups = itertools.groupby(self.instructions, key=lambda i: i.whole_batch)
+        return [
+            phase
+            for whole_batch, run in groups
+            for phase in ([(i,) for i in run] if whole_batch else [tuple(run)])
+        ]
+
+    def __str__(self) -> str:
+        lines = []
+        for number, phase in enumerate(self.phases):
+            lines.append(f"phase {number}{' (whole batch)' if phase[0].whole_batch else ''}")
+            for instruction in phase:
+                shapes = ", ".join(str(self.buffers[name].shape) for name in instruction.writes)
+                lines.append(f"  {instruction}  {shapes}")
+        return "\n".join(lines)

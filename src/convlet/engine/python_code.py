@@ -1,0 +1,67 @@
+"""Instructions that call Python objects: losses, and layers that users write themselves.
+
+A loss has ``call(targets, prediction)`` and ``gradient(targets, prediction)``; a user's layer
+``call(x, *weights)`` and ``gradient(x, *weights, y, output_gradient)``. What these return is
+checked here, where the layer's name is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def _spread(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the weights with as many axes as the values, so that they multiply."""
+    return weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
+
+
+def loss(
+    prediction: np.ndarray, targets: np.ndarray, weights: np.ndarray, function: Any
+) -> np.ndarray:
+    """Return the weighted loss of each target, shape (batch, ...)."""
+    values = function.call(targets, prediction)
+    return values * _spread(weights, values)
+
+
+def loss_gradient(
+    prediction: np.ndarray, targets: np.ndarray, weights: np.ndarray, function: Any
+) -> np.ndarray:
+    """Return the gradient of the batch's loss, Σ weight * value / count, by the prediction."""
+    gradient = function.gradient(targets, prediction)
+    count = int(np.prod(prediction.shape[:-1]))
+    return gradient * (_spread(weights, gradient) / count).astype(gradient.dtype)
+
+
+def _checked(layer: Any, what: str, value: object, like: np.ndarray, shape: object) -> np.ndarray:
+    array = np.asarray(value)
+    if array.shape != shape:
+        raise ValueError(f"{layer.owner}: {what} must have shape {shape}, got {array.shape}")
+    return array.astype(like.dtype, copy=False)
+
+
+def call(
+    x: np.ndarray, *weights: np.ndarray, layer: Any, output_shape: Sequence[int]
+) -> np.ndarray:
+    """Return what the user's ``call`` makes of ``x``."""
+    return _checked(layer, "what call returns", layer.call(x, *weights), x, (len(x), *output_shape))
+
+
+def gradient(
+    x: np.ndarray, *others: np.ndarray, layer: Any, output_shape: Sequence[int]
+) -> tuple[np.ndarray, ...]:
+    """Return the gradients by ``x`` and by each weight, from the user's ``gradient``."""
+    *weights, y, output_gradient = others
+    result = layer.gradient(x, *weights, y, output_gradient)
+    gradients = result if isinstance(result, tuple) else (result,)
+    if len(gradients) != 1 + len(weights):
+        raise ValueError(
+            f"{layer.owner}: gradient must return one array for the input and one for each of its "
+            f"{len(weights)} weights, got {len(gradients)}"
+        )
+    return tuple(
+        _checked(layer, "each gradient", value, x, operand.shape)
+        for value, operand in zip(gradients, (x, *weights), strict=True)
+    )

@@ -1,0 +1,83 @@
+"""A variable: a named array that a layer owns, drawn when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Initializer = Callable[[tuple[int, ...], str, int], np.ndarray]
+
+
+class Variable:
+    """A weight of a layer.
+
+    Its seed is taken when it is made and its value drawn when it is first read, so a network that
+    is only looked at, or is about to be filled from a file, allocates nothing.
+
+    Parameters
+    ----------
+    name : str
+        Its name within its layer, such as ``"kernel"``.
+    shape : tuple of int
+    dtype : str
+    initializer : callable
+        ``initializer(shape, dtype, seed)`` returns the first value.
+    seed : int
+        Given to the initializer.
+    trainable : bool
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: str,
+        initializer: Initializer,
+        seed: int,
+        trainable: bool = True,
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.dtype = dtype
+        self.trainable = trainable
+        self._initializer = initializer
+        self._seed = seed
+        self._value: np.ndarray | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of elements, as a Python integer that cannot overflow."""
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+    @property
+    def value(self) -> np.ndarray:
+        """The current array. It is replaced by training, never written into."""
+        if self._value is None:
+            self._value = self._initializer(self.shape, self.dtype, self._seed)
+        return self._value
+
+    def assign(self, value: object) -> None:
+        """Replace the value.
+
+        Raises
+        ------
+        ValueError
+            If the shape differs, or the array does not hold real numbers.
+        """
+        array = np.asarray(value)
+        if array.shape != self.shape:
+            raise ValueError(f"{self.name}: shape must be {self.shape}, got {array.shape}")
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"{self.name}: must hold real numbers, got dtype {array.dtype}")
+        self._value = np.array(array, self.dtype, order="C")
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        """Let NumPy functions take a variable for its value."""
+        return np.array(self.value, dtype=dtype, copy=copy)  # type: ignore[call-overload]
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}>"

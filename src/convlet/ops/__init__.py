@@ -1,0 +1,64 @@
+"""The mathematics: each operator with its gradients, in NumPy, as the lectures derive them.
+
+These functions are the specification. Every faster executor is held against them. They work in any
+float type; arrays have the batch first and the channels last.
+"""
+
+from convlet.ops.activations import (
+    activation,
+    activation_gradient,
+    log_softmax,
+    log_softmax_gradient,
+    softmax,
+    softmax_gradient,
+)
+from convlet.ops.convolution import (
+    add_bias,
+    bias_gradient,
+    conv,
+    conv_input_gradient,
+    conv_kernel_gradient,
+)
+from convlet.ops.dense import dense, dense_input_gradient, dense_kernel_gradient
+from convlet.ops.dropout import dropout
+from convlet.ops.elementwise import (
+    add,
+    rescale,
+    rescale_gradient,
+    reshape,
+    reshape_gradient,
+)
+from convlet.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
+from convlet.ops.signal import convolve, correlate
+from convlet.ops.taps import TapTable, tap_table
+
+__all__ = [
+    "TapTable",
+    "activation",
+    "activation_gradient",
+    "add",
+    "add_bias",
+    "average_pool",
+    "average_pool_gradient",
+    "bias_gradient",
+    "conv",
+    "conv_input_gradient",
+    "conv_kernel_gradient",
+    "convolve",
+    "correlate",
+    "dense",
+    "dense_input_gradient",
+    "dense_kernel_gradient",
+    "dropout",
+    "log_softmax",
+    "log_softmax_gradient",
+    "max_pool",
+    "max_pool_gradient",
+    "rescale",
+    "rescale_gradient",
+    "reshape",
+    "reshape_gradient",
+    "softmax",
+    "softmax_gradient",
+    "tap_table",
+]

@@ -1,0 +1,68 @@
+"""The mathematician's convolution and correlation of two N-D signals, as `scipy.signal` has them.
+
+Lecture 000, definitions 5 and 6; lecture 001, "1D Convolutions". Networks say convolution for what
+is called correlation here; see `convlet.ops.conv`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convlet import arguments
+from convlet.ops.convolution import conv
+from convlet.ops.taps import tap_table
+
+_MODES = ("full", "same", "valid")
+
+
+def _padding(mode: str, size: int) -> tuple[int, int]:
+    """Return how far the signal is padded for a second signal of ``size`` elements."""
+    if mode == "full":
+        return size - 1, size - 1
+    if mode == "same":  # the middle part of "full", as long as the first signal
+        return size - 1 - (size - 1) // 2, (size - 1) // 2
+    return 0, 0
+
+
+def correlate(f: np.ndarray, g: np.ndarray, mode: str = "full") -> np.ndarray:
+    """Return the cross-correlation of two real signals: Σ_t g[t] f[u + t].
+
+    Parameters
+    ----------
+    f, g : ndarray
+        Signals of the same rank, at least 1.
+    mode : {"full", "same", "valid"}
+        Every u where the signals overlap; the middle part of these, as large as ``f``; only those
+        where all of ``g`` lies inside ``f``.
+
+    Returns
+    -------
+    ndarray
+        In float64, or float32 if both signals are.
+
+    Raises
+    ------
+    ValueError
+        If the ranks differ, a signal is empty, or ``g`` is larger than ``f`` in mode "valid".
+    """
+    mode = arguments.choice("correlate", "mode", mode, _MODES)
+    f, g = np.asarray(f), np.asarray(g)
+    if f.ndim != g.ndim or f.ndim == 0:
+        raise ValueError(
+            f"correlate: f and g must have the same rank of at least 1, got {f.ndim} and {g.ndim}"
+        )
+    dtype = np.result_type(f, g)
+    dtype = dtype if dtype == np.float32 else np.dtype(np.float64)
+    padding = [_padding(mode, size) for size in g.shape]
+    table = tap_table(f.shape, g.shape, padding=padding, owner="correlate")
+    x, kernel = f.astype(dtype)[None, ..., None], g.astype(dtype)[..., None, None]
+    return conv(x, kernel, table)[0, ..., 0]
+
+
+def convolve(f: np.ndarray, g: np.ndarray, mode: str = "full") -> np.ndarray:
+    """Return the convolution of two real signals: Σ_t g[t] f[u - t].
+
+    It is the correlation with ``g`` flipped along every axis (lecture 000, formula 11). Arguments,
+    result and errors are those of `correlate`.
+    """
+    return correlate(f, np.flip(np.asarray(g)), mode)

@@ -1,0 +1,197 @@
+"""The tap table: which input position each output position reads, and through which kernel element.
+
+Every operator that slides a window reads this one table, whatever its rank, stride, dilation and
+padding. A *tap* is one element of the kernel. The grid is a product of axes and so is the table:
+along one axis, output coordinate ``o`` reads through tap ``t`` the input coordinate
+
+    i = o * stride + t * dilation - begin
+
+if that lies inside the input; otherwise it reads padding, which contributes nothing. For a fixed
+tap, the outputs that read inside form one interval and their inputs an arithmetic progression, so a
+whole tap is one pair of slices (`TapTable.__iter__`). The forward pass walks these pairs from input
+to output, the input gradient from output to input, the kernel gradient reads both.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from convlet import arguments
+
+Slices = tuple[slice, ...]
+Padding = str | Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a tap table.
+
+    Parameters
+    ----------
+    size : int
+        Number of input positions.
+    taps : int
+        Number of kernel elements.
+    stride, dilation : int
+        Distance of neighbouring outputs, and of neighbouring taps, in input positions.
+    begin, end : int
+        Padding before the first and after the last input position.
+    """
+
+    size: int
+    taps: int
+    stride: int = 1
+    dilation: int = 1
+    begin: int = 0
+    end: int = 0
+
+    @property
+    def extent(self) -> int:
+        """Input positions that the window spans, its holes included."""
+        return self.dilation * (self.taps - 1) + 1
+
+    @property
+    def outputs(self) -> int:
+        """Number of output positions; below 1 if the window is larger than the padded input."""
+        return (self.size + self.begin + self.end - self.extent) // self.stride + 1
+
+    def meeting(self, tap: int) -> tuple[slice, slice]:
+        """Return the outputs that read an input through ``tap``, and those inputs, as slices."""
+        offset = tap * self.dilation - self.begin
+        first = max(0, ceil(-offset / self.stride))
+        last = min(self.outputs - 1, (self.size - 1 - offset) // self.stride)
+        if last < first:
+            return slice(0, 0), slice(0, 0)
+        start = first * self.stride + offset
+        stop = last * self.stride + offset + 1
+        return slice(first, last + 1), slice(start, stop, self.stride)
+
+
+@dataclass(frozen=True)
+class TapTable:
+    """The product of its axes: a window that slides over an N-D grid.
+
+    Iterating yields, for each kernel element in row-major order, its index, the slices of the
+    outputs that read an input through it, and the slices of those inputs.
+    """
+
+    axes: tuple[Axis, ...]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Sizes of the input grid."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def kernel_shape(self) -> tuple[int, ...]:
+        """Sizes of the window, in taps."""
+        return tuple(axis.taps for axis in self.axes)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Sizes of the output grid."""
+        return tuple(axis.outputs for axis in self.axes)
+
+    @property
+    def taps(self) -> int:
+        """Number of kernel elements."""
+        return int(np.prod(self.kernel_shape, dtype=np.int64))
+
+    def __iter__(self) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
+        for tap in itertools.product(*map(range, self.kernel_shape)):
+            meetings = [axis.meeting(t) for axis, t in zip(self.axes, tap, strict=True)]
+            yield tap, tuple(m[0] for m in meetings), tuple(m[1] for m in meetings)
+
+    def counts(self) -> np.ndarray:
+        """Return how many taps of each output position read an input: shape `output_shape`."""
+        counts = np.zeros(self.output_shape, np.int64)
+        for _, outputs, _ in self:
+            counts[outputs] += 1
+        return counts
+
+    def positions(self) -> np.ndarray:
+        """Return the table written out: the flat input position that is read, -1 for padding.
+
+        Returns
+        -------
+        ndarray of int64, shape (output positions, taps)
+            Rows and columns in row-major order of the output grid and of the kernel.
+        """
+        grid = np.arange(np.prod(self.input_shape, dtype=np.int64)).reshape(self.input_shape)
+        table = np.full((*self.output_shape, self.taps), -1, np.int64)
+        for column, (_, outputs, inputs) in enumerate(self):
+            table[..., column][outputs] = grid[inputs]
+        return table.reshape(-1, self.taps)
+
+
+def _padding_of_axis(padding: str, size: int, extent: int, stride: int) -> tuple[int, int]:
+    """Return (begin, end) as Keras counts them: an odd rest of 'same' goes to the end."""
+    if padding == "same":
+        outputs = ceil(size / stride)
+        total = max((outputs - 1) * stride + extent - size, 0)
+        return total // 2, total - total // 2
+    if padding == "causal":
+        return extent - 1, 0
+    return 0, 0
+
+
+def tap_table(
+    input_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: Padding = "valid",
+    dilation_rate: int | Sequence[int] = 1,
+    owner: str = "tap_table",
+) -> TapTable:
+    """Return the tap table of a window that slides over a grid.
+
+    Parameters
+    ----------
+    input_shape, kernel_shape : sequence of int
+        Sizes of the grid and of the window; any rank, 0 included.
+    strides, dilation_rate : int or sequence of int
+        One for all axes, or one for each.
+    padding : {"valid", "same", "causal"} or sequence of (begin, end)
+        ``"same"`` keeps ``ceil(size / stride)`` outputs and depends on the size; ``"causal"`` pads
+        the beginning alone, so that no output reads a later input.
+    owner : str
+        Whose table it is, for messages.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form, or the window is larger than the padded grid.
+    """
+    shape = arguments.shape(owner, "input_shape", input_shape)
+    rank = len(shape)
+    kernel = arguments.per_axis(owner, "kernel_shape", kernel_shape, rank)
+    stride = arguments.per_axis(owner, "strides", strides, rank)
+    dilation = arguments.per_axis(owner, "dilation_rate", dilation_rate, rank)
+    if isinstance(padding, str):
+        arguments.choice(owner, "padding", padding, ("valid", "same", "causal"))
+        extents = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+        pads = [
+            _padding_of_axis(padding, n, extent, s)
+            for n, extent, s in zip(shape, extents, stride, strict=True)
+        ]
+    else:
+        if len(padding) != rank:
+            raise arguments.invalid(owner, "padding", f"{rank} pairs (begin, end)", padding)
+        pads = [arguments.per_axis(owner, "padding", pair, 2, 0) for pair in padding]  # type: ignore[misc]
+    axes = tuple(
+        Axis(n, k, s, d, *pad)
+        for n, k, s, d, pad in zip(shape, kernel, stride, dilation, pads, strict=True)
+    )
+    for number, axis in enumerate(axes):
+        if axis.outputs < 1:
+            raise ValueError(
+                f"{owner}: the window spans {axis.extent} positions along spatial axis {number} "
+                f"but the input has {axis.size + axis.begin + axis.end}, padding included; use a "
+                "smaller window, padding='same' or a larger input"
+            )
+    return TapTable(axes)

@@ -1,0 +1,44 @@
+"""Where every random number comes from: one seed, counted upwards.
+
+Initial weights, the order of the data and dropout each ask for a seed of their own. After
+``set_random_seed(s)`` the same program asks in the same order, and so gets the same numbers.
+Generators are Philox (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, 2011): its
+numbers depend on a key and a counter alone, not on what was drawn before.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convlet import arguments
+
+_MASK_63 = (1 << 63) - 1
+_sequence = np.random.SeedSequence()
+
+
+def set_random_seed(seed: int) -> None:
+    """Fix every random number that the library draws from now on.
+
+    Parameters
+    ----------
+    seed : int
+        0 or above. NumPy's and Python's own generators are left alone.
+
+    Raises
+    ------
+    ValueError
+        If ``seed`` is not such an integer.
+    """
+    global _sequence
+    _sequence = np.random.SeedSequence(arguments.integer("set_random_seed", "seed", seed, 0))
+
+
+def next_seed() -> int:
+    """Return the next seed of the sequence, an integer of 63 bits."""
+    (child,) = _sequence.spawn(1)
+    return int(child.generate_state(1, np.uint64)[0]) & _MASK_63
+
+
+def generator(*key: int) -> np.random.Generator:
+    """Return a generator whose numbers depend on ``key`` alone, e.g. (seed, epoch)."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
