@@ -1,1 +1,44 @@
 """convlet: convolutional networks one can see through, on the computer one has."""
+
+from convlet import (
+    callbacks,
+    config,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    preprocessing,
+    utils,
+)
+from convlet._native import version as __version__
+from convlet.layers import Input, Layer
+from convlet.models import Model, NonFiniteLossError, Sequential, clone_model, load_model
+from convlet.utils import show_config
+
+__all__ = [
+    "Input",
+    "Layer",
+    "Model",
+    "NonFiniteLossError",
+    "Sequential",
+    "__version__",
+    "callbacks",
+    "clone_model",
+    "config",
+    "datasets",
+    "initializers",
+    "layers",
+    "load_model",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "preprocessing",
+    "show_config",
+    "utils",
+]

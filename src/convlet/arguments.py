@@ -97,9 +97,7 @@ def per_axis(owner: str, name: str, value: object, rank: int, minimum: int = 1) 
     valid = [n for n in numbers if n is not None and n >= minimum]
     if len(valid) != len(numbers) or len(valid) != rank:
         plural = "s" if rank > 1 else ""
-        requirement = (
-            f"an integer of at least {minimum} or a tuple of {rank} such integer{plural}"
-        )
+        requirement = f"an integer of at least {minimum} or a tuple of {rank} such integer{plural}"
         raise invalid(owner, name, requirement, value)
     return tuple(valid)
 

@@ -7,7 +7,7 @@ checked here, where the layer's name is known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,14 +43,23 @@ def _checked(layer: Any, what: str, value: object, like: np.ndarray, shape: obje
 
 
 def call(
-    x: np.ndarray, *weights: np.ndarray, layer: Any, output_shape: Sequence[int]
+    x: np.ndarray,
+    *weights: np.ndarray,
+    layer: Any,
+    output_shape: Sequence[int],
+    keywords: Mapping[str, Any],
 ) -> np.ndarray:
     """Return what the user's ``call`` makes of ``x``."""
-    return _checked(layer, "what call returns", layer.call(x, *weights), x, (len(x), *output_shape))
+    y = layer.call(x, *weights, **keywords)
+    return _checked(layer, "what call returns", y, x, (len(x), *output_shape))
 
 
 def gradient(
-    x: np.ndarray, *others: np.ndarray, layer: Any, output_shape: Sequence[int]
+    x: np.ndarray,
+    *others: np.ndarray,
+    layer: Any,
+    output_shape: Sequence[int],
+    keywords: Mapping[str, Any],
 ) -> tuple[np.ndarray, ...]:
     """Return the gradients by ``x`` and by each weight, from the user's ``gradient``."""
     *weights, y, output_gradient = others

@@ -1,0 +1,61 @@
+# Two commands on a fresh machine with Python 3.11+, a C++ compiler and make: `make demo`, `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard native/*)
+
+.PHONY: help demo test test-all lint format types wheel clean
+
+help:
+	@echo "make demo      set up, train on the handwritten digits, show the result"
+	@echo "make test      set up, run the tests"
+	@echo "make test-all  the same with the long random runs"
+	@echo "make lint      check style, formatting and types"
+	@echo "make format    format the code"
+	@echo "make wheel     build the wheel into dist/"
+	@echo "make clean     remove everything that these commands made"
+
+# --- setting up: one virtual environment; a stamp says which extras it holds ---
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "convlet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	         "Name another: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[learn]'
+	@touch $@
+
+$(VENV)/.test: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/.demo
+
+# --- the two commands ---
+
+demo: $(VENV)/.demo
+	@$(BIN)/python examples/digits.py
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.test
+	$(BIN)/python -m pytest --slow
+
+# --- for developers ---
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+wheel: $(VENV)/.test
+	$(BIN)/python -m build --wheel --outdir dist
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,6 @@
+# What native/bindings.cpp defines.
+version: str
+compiler: str
+
+def available_instruction_sets() -> list[str]: ...
+def best_instruction_set() -> str: ...

@@ -1,0 +1,134 @@
+"""What a person sees while a network trains: a bar on a terminal, else a line an epoch."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from convlet.callbacks.callback import Callback, Logs
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+
+def _values(logs: Logs | None) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
+
+
+def _bar(console: Console) -> Progress:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("<"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[values]}"),
+        console=console,
+    )
+
+
+class ProgressBar(Callback):
+    """Shows how far training, evaluation or prediction is.
+
+    Parameters
+    ----------
+    bars : bool
+        Whether to draw bars; they need a terminal. Otherwise training prints one line an epoch,
+        evaluation one line, prediction nothing.
+    console : rich.console.Console, optional
+        Where to print; standard output by default.
+    """
+
+    def __init__(self, bars: bool = True, console: Console | None = None) -> None:
+        from rich.console import Console
+
+        self._console = console or Console(highlight=False)
+        self._bars = bars and self._console.is_terminal
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._training = False
+        self._started = 0.0
+
+    def _start(self, description: str) -> None:
+        self._started = time.perf_counter()
+        if self._bars:
+            self._progress = _bar(self._console)
+            self._progress.start()
+            self._task = self._progress.add_task(description, total=self.params["steps"], values="")
+
+    def _advance(self, logs: Logs | None) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, advance=1, values=_values(logs))
+
+    def _finish(self, line: str, logs: Logs | None) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, values=_values(logs))
+            self._progress.stop()
+            self._progress = None
+        elif line:
+            seconds = time.perf_counter() - self._started
+            self._console.print(f"{line}  {seconds:.1f} s  {_values(logs)}")
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Know that what follows is training."""
+        self._training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Close a bar that an interruption left open."""
+        self._training = False
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Open the epoch's bar."""
+        self._start(self._epoch(epoch))
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Move the bar on."""
+        self._advance(logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Close the epoch's bar, or print its line."""
+        self._finish(self._epoch(epoch), logs)
+
+    def _epoch(self, epoch: int) -> str:
+        return f"Epoch {epoch + 1}/{self.params['epochs']}"
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Open a bar, unless this is the validation of an epoch."""
+        if not self._training:
+            self._start("Evaluate")
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Move the bar on."""
+        if not self._training:
+            self._advance(logs)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Close the bar, or print a line."""
+        if not self._training:
+            self._finish("Evaluate", logs)
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Open a bar."""
+        self._start("Predict")
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Move the bar on."""
+        self._advance(None)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Close the bar."""
+        self._finish("", None)

@@ -1,0 +1,41 @@
+"""Handwritten digits of 8x8 pixels, which come with scikit-learn: the data set for a first run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_TEST_COUNT = 360
+
+
+def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return scikit-learn's handwritten digits, split for training and testing.
+
+    1,797 images by 13 people, in scikit-learn's order: the first 1,437 are for training, the last
+    360 for testing.
+
+    Returns
+    -------
+    (x_train, y_train), (x_test, y_test)
+        Images, uint8 of shape (n, 8, 8) with values 0 to 16 (ink), and labels 0 to 9, uint8 of
+        shape (n,).
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is not installed.
+
+    Notes
+    -----
+    Source: E. Alpaydin, C. Kaynak, *Cascading classifiers*, Kybernetika 34, 1998; the test set of
+    "Optical Recognition of Handwritten Digits" in the UCI Machine Learning Repository.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError(
+            'the digits data set needs scikit-learn: pip install "convlet[learn]"'
+        ) from error
+
+    digits = load_digits()
+    x, y = digits.images.astype(np.uint8), digits.target.astype(np.uint8)
+    return (x[:-_TEST_COUNT], y[:-_TEST_COUNT]), (x[-_TEST_COUNT:], y[-_TEST_COUNT:])

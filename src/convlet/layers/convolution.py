@@ -1,0 +1,196 @@
+"""Convolutional layers of any rank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from convlet import arguments, initializers
+from convlet.engine import Buffer, Builder
+from convlet.layers.activation import activation_name, trace_activation
+from convlet.layers.layer import Shape
+from convlet.layers.window import WindowLayer
+
+_VALID_AND_SAME = ("valid", "same")
+
+
+class Conv(WindowLayer):
+    """A convolution over a grid of ``rank`` axes; `Conv1D`, `Conv2D` and `Conv3D` fix the rank.
+
+    What networks call convolution is cross-correlation; see `convlet.ops.conv` for the formula and
+    its gradients.
+    """
+
+    paddings: Sequence[str] = _VALID_AND_SAME
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+        owner, rank = self.owner, self.rank
+        self.filters = arguments.integer(owner, "filters", filters)
+        self.window = arguments.per_axis(owner, "kernel_size", kernel_size, rank)
+        self.strides = arguments.per_axis(owner, "strides", strides, rank)
+        self.padding = self.read_padding(padding, self.paddings)
+        self.dilation_rate = arguments.per_axis(owner, "dilation_rate", dilation_rate, rank)
+        self.groups = arguments.integer(owner, "groups", groups)
+        self.activation = activation_name(owner, activation)
+        self.use_bias = arguments.boolean(owner, "use_bias", use_bias)
+        self.kernel_initializer = self.read_initializer("kernel_initializer", kernel_initializer)
+        self.bias_initializer = self.read_initializer("bias_initializer", bias_initializer)
+        if self.filters % self.groups:
+            raise arguments.invalid(
+                owner, "filters", f"a multiple of groups ({self.groups})", self.filters
+            )
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"{owner}: strides above 1 cannot go with dilation_rate above 1, "
+                f"got strides={self.strides} and dilation_rate={self.dilation_rate}"
+            )
+
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """Size of the kernel, in taps."""
+        return self.window
+
+    def _channels(self, input_shape: Shape) -> int:
+        """Return the number of input channels, checked."""
+        self.check_input_shape(input_shape)
+        channels = input_shape[-1]
+        assert channels is not None
+        if channels % self.groups:
+            raise ValueError(
+                f"{self.owner}: groups must divide the input's channels, "
+                f"got groups={self.groups} and {channels} channels"
+            )
+        if self.built and channels != self.kernel.shape[-2] * self.groups:
+            raise ValueError(
+                f"{self.owner}: the input must have {self.kernel.shape[-2] * self.groups} "
+                f"channels, for which the kernel was made, got {channels}"
+            )
+        return channels
+
+    def build(self, input_shape: Shape) -> None:
+        """Make kernel and bias."""
+        shape = (*self.window, self._channels(input_shape) // self.groups, self.filters)
+        self.kernel = self.add_weight("kernel", shape, self.kernel_initializer)
+        if self.use_bias:
+            self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, *output grid, filters)."""
+        self._channels(input_shape)
+        return (input_shape[0], *self.output_grid(input_shape[1:-1]), self.filters)
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append convolution, bias and activation."""
+        table = self.table(x.shape[:-1])
+        shape = (*table.output_shape, self.filters)
+        kernel = builder.parameter(self.kernel)
+        y = builder.apply("conv", x, kernel, shape=shape, table=table, groups=self.groups)
+        if self.use_bias:
+            y = builder.apply("add_bias", y, builder.parameter(self.bias), shape=shape)
+        return trace_activation(builder, y, self.activation)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the layer again."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": list(self.window),
+            "strides": list(self.strides),
+            "padding": self.padding,
+            "dilation_rate": list(self.dilation_rate),
+            "groups": self.groups,
+            "activation": self.activation,
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }
+
+
+class Conv1D(Conv):
+    """Convolution over one axis: sound and other signals.
+
+    Parameters
+    ----------
+    filters : int
+        Number of output channels.
+    kernel_size : int or tuple of int
+        Size of the kernel along each axis, in taps.
+    strides : int or tuple of int
+        Distance of neighbouring outputs, in input positions.
+    padding : {"valid", "same", "causal"}
+        "valid": only where the kernel lies inside the input; "same": zeros around it, so that
+        ``ceil(size / stride)`` outputs are left; "causal": zeros before it, so that no output
+        depends on a later input.
+    data_format : None or "channels_last"
+        Channels always come last.
+    dilation_rate : int or tuple of int
+        Distance of neighbouring taps, in input positions. Above 1 only with strides of 1.
+    groups : int
+        Input channels and filters are cut into as many groups that do not see each other.
+    activation : str, optional
+        One of `convlet.layers.ACTIVATIONS`.
+    use_bias : bool
+        Whether each filter adds a bias.
+    kernel_initializer, bias_initializer : str or Initializer
+        How the first values are drawn.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form; when it meets its input, if that has another number of
+        axes, channels that groups do not divide, or is smaller than the kernel.
+
+    Notes
+    -----
+    Input (batch, steps, channels), output (batch, new steps, filters), kernel (taps, channels /
+    groups, filters). Source: lecture 004, part two.
+    """
+
+    rank = 1
+    paddings = ("valid", "same", "causal")
+
+
+class Conv2D(Conv):
+    """Convolution over two axes: images, spectrograms.
+
+    Arguments and errors are those of `Conv1D`, with "valid" and "same" padding.
+
+    Notes
+    -----
+    Input (batch, height, width, channels), output (batch, new height, new width, filters), kernel
+    (rows, columns, channels / groups, filters). Source: lectures 000, formula 20, and 003.
+    """
+
+    rank = 2
+
+
+class Conv3D(Conv):
+    """Convolution over three axes: volumes, video.
+
+    Arguments and errors are those of `Conv1D`, with "valid" and "same" padding.
+
+    Notes
+    -----
+    Input (batch, depth, height, width, channels), output likewise with filters in place of
+    channels, kernel (depth, rows, columns, channels / groups, filters). Source: lecture 004, part
+    three.
+    """
+
+    rank = 3

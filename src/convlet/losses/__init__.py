@@ -1,0 +1,51 @@
+"""Losses: what training lowers. Keras's names, arguments and semantics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from convlet.losses.base import Loss
+from convlet.losses.binary_crossentropy import BinaryCrossentropy
+from convlet.losses.categorical_crossentropy import (
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+)
+from convlet.losses.custom import CustomLoss
+from convlet.losses.mean_squared_error import MeanSquaredError
+from convlet.losses.targets import spread_weights
+from convlet.serialization import Registry
+
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "CustomLoss",
+    "Loss",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "get",
+    "serialize",
+    "spread_weights",
+]
+
+_registry = Registry("loss", Loss)
+_registry.register(MeanSquaredError, "mse", "MSE")
+_registry.register(BinaryCrossentropy, "bce", "BCE")
+_registry.register(CategoricalCrossentropy)
+_registry.register(SparseCategoricalCrossentropy)
+
+
+def get(identifier: object, custom_objects: Mapping[str, type] | None = None) -> Loss:
+    """Return the loss that a name, a class, a dict or a loss stands for.
+
+    Raises
+    ------
+    ValueError
+        See ``convlet.serialization.Registry.get``.
+    """
+    return _registry.get(identifier, custom_objects)
+
+
+def serialize(loss: Loss) -> dict[str, Any]:
+    """Return the loss as JSON types; ``get`` reads them."""
+    return _registry.serialize(loss)

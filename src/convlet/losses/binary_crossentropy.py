@@ -1,0 +1,77 @@
+"""The cross-entropy of yes-or-no questions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convlet.losses.base import quietly
+from convlet.losses.crossentropy import EPSILON, Crossentropy, check_smoothing, is_clipped
+from convlet.losses.targets import dense_targets, require
+
+
+class BinaryCrossentropy(Crossentropy):
+    """The mean of -t ln p - (1 - t) ln(1 - p) over the last axis, t in [0, 1] being the targets.
+
+    Parameters
+    ----------
+    from_logits : bool, default False
+        Whether predictions are logits z, with p = sigmoid(z). Otherwise they are the
+        probabilities p, clipped to [1e-7, 1 - 1e-7].
+    label_smoothing : float, default 0.0
+        With s in its place, targets t become (1 - s) t + s / 2.
+    name : str, default "binary_crossentropy"
+        The loss's name.
+    """
+
+    output_activation = "sigmoid"
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        *,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(from_logits, name)
+        self.label_smoothing = check_smoothing(type(self).__name__, label_smoothing)
+
+    def check_targets(
+        self, y_true: object, y_pred_shape: tuple[int, ...], owner: str
+    ) -> np.ndarray:
+        """Return targets from 0 to 1 of the predictions' shape; (n,) is read as (n, 1)."""
+        targets = dense_targets(y_true, y_pred_shape, owner)
+        valid = (targets >= 0) & (targets <= 1)
+        require(valid, targets, "binary targets must be numbers from 0 to 1", owner)
+        return targets
+
+    @quietly
+    def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        """Return the values; see ``Loss.call``."""
+        t = self._smoothed(y_true, y_pred.dtype)
+        if self.from_logits:
+            z = y_pred
+            # -t ln σ(z) - (1-t) ln(1-σ(z)) = ln(1 + e^z) - t z, with no e to a power above 0
+            return (np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))).mean(axis=-1)
+        p = np.clip(y_pred, EPSILON, 1 - EPSILON)
+        return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(axis=-1)
+
+    @quietly
+    def gradient(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        """Return the derivative of each value; see ``Loss.gradient``."""
+        t = self._smoothed(y_true, y_pred.dtype)
+        if self.from_logits:
+            derivative = _sigmoid(y_pred) - t
+        else:
+            p = np.clip(y_pred, EPSILON, 1 - EPSILON)
+            # -t/p + (1-t)/(1-p)
+            derivative = np.where(is_clipped(y_pred), 0, (p - t) / (p * (1 - p)))
+        return derivative / y_pred.shape[-1]
+
+    def _smoothed(self, y_true: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        s = self.label_smoothing
+        return (1 - s) * y_true.astype(dtype) + s / 2
+
+
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    e = np.exp(-np.abs(z))  # never above 1
+    return np.where(z < 0, e, 1) / (1 + e)

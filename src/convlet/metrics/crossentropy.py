@@ -1,0 +1,75 @@
+"""Cross-entropies as metrics: what the losses of the same names compute, averaged over samples."""
+
+from __future__ import annotations
+
+from convlet import losses
+from convlet.metrics.base import LossMetric
+
+
+class BinaryCrossentropy(LossMetric):
+    """The mean of ``convlet.losses.BinaryCrossentropy``.
+
+    Parameters
+    ----------
+    name : str, default "binary_crossentropy"
+        The metric's name.
+    from_logits : bool, default False
+        See the loss.
+    label_smoothing : float, default 0.0
+        See the loss.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        loss = losses.BinaryCrossentropy(from_logits, label_smoothing)
+        super().__init__(loss, name)
+        self.from_logits = loss.from_logits
+        self.label_smoothing = loss.label_smoothing
+
+
+class CategoricalCrossentropy(LossMetric):
+    """The mean of ``convlet.losses.CategoricalCrossentropy``.
+
+    Parameters
+    ----------
+    name : str, default "categorical_crossentropy"
+        The metric's name.
+    from_logits : bool, default False
+        See the loss.
+    label_smoothing : float, default 0.0
+        See the loss.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        loss = losses.CategoricalCrossentropy(from_logits, label_smoothing)
+        super().__init__(loss, name)
+        self.from_logits = loss.from_logits
+        self.label_smoothing = loss.label_smoothing
+
+
+class SparseCategoricalCrossentropy(LossMetric):
+    """The mean of ``convlet.losses.SparseCategoricalCrossentropy``.
+
+    Parameters
+    ----------
+    name : str, default "sparse_categorical_crossentropy"
+        The metric's name.
+    from_logits : bool, default False
+        See the loss.
+    """
+
+    def __init__(self, name: str | None = None, *, from_logits: bool = False) -> None:
+        loss = losses.SparseCategoricalCrossentropy(from_logits)
+        super().__init__(loss, name)
+        self.from_logits = loss.from_logits

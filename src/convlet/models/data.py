@@ -1,0 +1,202 @@
+"""Checks the arrays that a user hands over, and cuts them into batches.
+
+The arrays are kept as they came, so that bytes stay bytes; a batch is converted when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convlet import arguments
+from convlet.layers.layer import Shape
+from convlet.losses import Loss, spread_weights
+
+_CHECKED_AT_ONCE = 1024  # samples; what is converted for a check should not double the memory
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples, converted: images, targets, and the weight of each target."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Checked samples.
+
+    Parameters
+    ----------
+    x : ndarray, shape (samples, ...)
+        Numbers of any type.
+    y : ndarray, shape (samples, ...)
+        Targets as the loss wants them.
+    weights : ndarray or None, shape of the loss's values
+        None stands for ones.
+    dtype : str
+        The float type that images are converted to.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    dtype: str
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: slice) -> Samples:
+        """Return some of the samples, without a copy."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Samples(self.x[rows], self.y[rows], weights, self.dtype)
+
+    def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[Batch]:
+        """Yield batches of ``size`` samples, the last one smaller, in ``order`` if given."""
+        for start in range(0, len(self), size):
+            rows: Any = slice(start, start + size)
+            if order is not None:
+                rows = order[rows]
+            y = self.y[rows]
+            weights = np.ones(len(y), self.dtype) if self.weights is None else self.weights[rows]
+            yield Batch(as_floats(self.x[rows], self.dtype), y, weights.astype(self.dtype))
+
+
+def as_floats(x: np.ndarray, dtype: str) -> np.ndarray:
+    """Return ``x`` in a float type, contiguous and in the machine's byte order."""
+    with np.errstate(over="ignore"):  # a float64 too large for float32 is found by check_images
+        return np.ascontiguousarray(x, dtype)
+
+
+def check_images(owner: str, x: object, input_shape: Shape, dtype: str) -> np.ndarray:
+    """Return ``x`` as an array of samples that fit the network.
+
+    Parameters
+    ----------
+    owner : str
+        Who asks, for messages.
+    x : array_like
+    input_shape : tuple
+        Shape that the network takes, the batch axis included, None for sizes left open.
+    dtype : str
+        The float type that samples will be converted to.
+
+    Raises
+    ------
+    ValueError
+        For anything but real numbers, another shape, no samples, and values that are not finite.
+    """
+    try:
+        array = np.asarray(x)
+    except ValueError:
+        raise ValueError(f"{owner}: x must be an array of numbers, got rows that differ") from None
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{owner}: x must hold real numbers, got dtype {array.dtype}")
+    _check_shape(owner, array.shape, input_shape)
+    if len(array) == 0:
+        raise ValueError(f"{owner}: x must hold at least one sample, got shape {array.shape}")
+    if array.dtype.kind == "f":
+        _check_finite(owner, array, dtype)
+    return array
+
+
+def _check_shape(owner: str, shape: Shape, input_shape: Shape) -> None:
+    expected = input_shape[1:]
+    fits = len(shape) == len(input_shape) and all(
+        wanted in (None, size) for size, wanted in zip(shape[1:], expected, strict=True)
+    )
+    if fits:
+        return
+    wanted = ", ".join(["samples", *("any" if n is None else str(n) for n in expected)])
+    message = f"{owner}: x must have shape ({wanted}), got {shape}"
+    if len(shape) + 1 == len(input_shape) and expected[-1] == 1:
+        message += "; add the channel axis with x[..., numpy.newaxis]"
+    elif shape == expected:
+        message += "; a single sample needs a batch axis: x[numpy.newaxis]"
+    raise ValueError(message)
+
+
+def _check_finite(owner: str, x: np.ndarray, dtype: str) -> None:
+    for start in range(0, len(x), _CHECKED_AT_ONCE):
+        chunk = as_floats(x[start : start + _CHECKED_AT_ONCE], dtype)
+        finite = np.isfinite(chunk)
+        if not finite.all():
+            index = np.unravel_index(np.argmin(finite), finite.shape)
+            place = ", ".join(str(i) for i in (start + index[0], *index[1:]))
+            value = x[start : start + _CHECKED_AT_ONCE][index]
+            raise ValueError(f"{owner}: x must be finite numbers of {dtype}, x[{place}] is {value}")
+
+
+def check_samples(
+    owner: str,
+    x: object,
+    y: object,
+    sample_weight: object,
+    class_weight: Mapping[int, float] | None,
+    model: Any,
+) -> Samples:
+    """Return checked samples for a model that has been compiled.
+
+    Raises
+    ------
+    ValueError
+        As `check_images`; if targets or weights do not fit the predictions and the loss.
+    """
+    images = check_images(owner, x, model.input_shape, model.dtype)
+    if y is None:
+        raise ValueError(f"{owner}: y must be given, one target for each sample of x")
+    loss: Loss = model.loss
+    output_shape = model.compute_output_shape(images.shape)
+    targets = loss.check_targets(y, output_shape, owner)
+    weights = None
+    if sample_weight is not None:
+        weights = spread_weights(sample_weight, output_shape[:-1], model.dtype, owner)
+        if (weights < 0).any():
+            raise ValueError(f"{owner}: sample_weight must not be negative, got {weights.min()}")
+    if class_weight is not None:
+        of_class = _class_weights(owner, class_weight, targets, output_shape)
+        weights = of_class if weights is None else weights * of_class
+    return Samples(images, targets, weights, model.dtype)
+
+
+def _class_weights(
+    owner: str, class_weight: Mapping[int, float], targets: np.ndarray, output_shape: Any
+) -> np.ndarray:
+    """Return the weight of each target's class, 1 for classes that are not named."""
+    classes = max(output_shape[-1], 2)
+    if not isinstance(class_weight, Mapping):
+        raise arguments.invalid(owner, "class_weight", "a dict of class to weight", class_weight)
+    table = np.ones(classes)
+    for label, weight in class_weight.items():
+        number = arguments.integer(owner, "class_weight's classes", label, 0)
+        if number >= classes:
+            raise arguments.invalid(
+                owner, "class_weight's classes", f"from 0 to {classes - 1}", label
+            )
+        table[number] = arguments.real(owner, f"class_weight[{number}]", weight, 0)
+    if targets.ndim == len(output_shape):
+        targets = targets[..., 0] if output_shape[-1] == 1 else targets.argmax(axis=-1)
+    return table[targets.astype(np.int64)]
+
+
+def split(owner: str, samples: Samples, fraction: float) -> tuple[Samples, Samples]:
+    """Return the first part of the samples, and the last ``fraction`` of them, for validation.
+
+    Raises
+    ------
+    ValueError
+        Unless the fraction is in [0, 1) and leaves samples on both sides.
+    """
+    fraction = arguments.real(owner, "validation_split", fraction, 0, below=1)
+    first = int(len(samples) * (1 - fraction))
+    if first == 0 or first == len(samples):
+        raise ValueError(
+            f"{owner}: validation_split must leave samples on both sides, "
+            f"got {fraction} of {len(samples)} samples"
+        )
+    return samples[:first], samples[first:]

@@ -1,0 +1,481 @@
+"""The model: layers with a way to train, to evaluate and to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from convlet import losses, metrics, optimizers, saving
+from convlet.callbacks import Callback, History
+from convlet.engine import Builder, Program, Variable, plan
+from convlet.layers.layer import Layer, Shape
+from convlet.models import training
+from convlet.models.data import Batch, as_floats, check_images, check_samples
+from convlet.models.scores import Scores
+from convlet.models.state import TrainingState
+from convlet.models.summary import summary_lines
+from convlet.preprocessing import Preprocessing
+
+_PROGRAMS_KEPT = 32  # one for each input size and purpose; planning takes milliseconds
+
+
+class Model(Layer):
+    """What all models share. A model is a layer, too, and may stand inside another.
+
+    Subclasses give ``layers``, ``build``, ``compute_output_shape`` and ``trace``.
+
+    Attributes
+    ----------
+    class_names : list of str or None
+        What the outputs stand for; saved with the model.
+    preprocessing : Preprocessing or None
+        How an image file becomes an input; saved with the model.
+    history : History or None
+        The record of the latest `fit`, also of one that was interrupted.
+    stop_training : bool
+        A callback sets it to end training after the current batch.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.class_names: list[str] | None = None
+        self.preprocessing: Preprocessing | None = None
+        self.history: History | None = None
+        self.stop_training = False
+        self._optimizer: optimizers.Optimizer | None = None
+        self._loss: losses.Loss | None = None
+        self._scores: Scores | None = None
+        self._state: TrainingState | None = None
+        self._programs: dict[Any, Program] = {}
+
+    # --- layers and weights ---
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the input."""
+        raise NotImplementedError
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of the input, the batch axis and open sizes None."""
+        raise NotImplementedError
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the output, the batch axis and open sizes None."""
+        return self.compute_output_shape(self.input_shape)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All weights, layer by layer."""
+        return [variable for layer in self.layers for variable in layer.weights]
+
+    def named_weights(self) -> dict[str, Variable]:
+        """Return the weights by path: the layers' names and the weight's, between slashes."""
+        return {
+            f"{layer.name}/{path}": variable
+            for layer in self.layers
+            for path, variable in layer.named_weights().items()
+        }
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the model's weights; setting it sets all its layers."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        Layer.trainable.fset(self, value)  # type: ignore[attr-defined]
+        for layer in self.layers:
+            layer.trainable = value
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by its name or by its place.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or not exactly one of the two is given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError(f"{self.owner}: get_layer needs either a name or an index")
+        for number, layer in enumerate(self.layers):
+            if layer.name == name or number == index:
+                return layer
+        names = ", ".join(layer.name for layer in self.layers)
+        wanted = repr(name) if index is None else f"at index {index}"
+        raise ValueError(f"{self.owner}: there is no layer {wanted}; there are {names}")
+
+    def save_weights(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights alone, under their paths, to a ``.safetensors`` file.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise, or the model has not been built.
+        FileExistsError
+            If the file exists and ``overwrite`` is False.
+        """
+        saving.save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: str | PathLike[str]) -> None:
+        """Read the weights from a file written by `save_weights` or `save`; all or none.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or its weights' paths and shapes are not the model's.
+        """
+        saving.load_weights(self, filepath)
+
+    def save(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write the model to a ``.safetensors`` file: what `load_model` needs to go on.
+
+        Architecture, weights, how it was compiled, the optimizer's state, class names and
+        preprocessing. Equal models give equal files. The file is complete or not there.
+
+        Raises
+        ------
+        ValueError
+            If the name ends otherwise, or the model has not been built.
+        FileExistsError
+            If the file exists and ``overwrite`` is False.
+        """
+        saving.save_model(self, filepath, overwrite)
+
+    # --- programs ---
+
+    def program(self, mode: str, shape: tuple[int, ...]) -> Program:
+        """Return the program for inputs of a shape.
+
+        Parameters
+        ----------
+        mode : {"predict", "evaluate", "train"}
+            The prediction alone; with the loss; with the loss and the gradients.
+        shape : tuple of int
+            Shape of one sample.
+        """
+        key = (mode, shape, tuple(variable.trainable for variable in self.weights))
+        if key not in self._programs:
+            if len(self._programs) >= _PROGRAMS_KEPT:
+                self._programs.clear()
+            builder = Builder(training=mode == "train")
+            output = self.trace(builder, builder.feed("input", shape))
+            self._programs[key] = plan(builder, output, None if mode == "predict" else self.loss)
+        return self._programs[key]
+
+    def ensure_input(self, x: Any) -> None:
+        """Build the model for the shape of ``x`` if it was given no input shape."""
+        if not self.built:
+            self.ensure_built((None, *np.shape(x)[1:]))
+
+    # --- compiling ---
+
+    def compile(
+        self,
+        optimizer: Any,
+        loss: Any,
+        metrics: Sequence[Any] | None = None,
+        weighted_metrics: Sequence[Any] | None = None,
+    ) -> None:
+        """Say how the model is to be trained.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer
+            ``"sgd"`` or an `SGD` with its own settings.
+        loss : str or Loss
+            What training lowers.
+        metrics, weighted_metrics : sequence of str or Metric, optional
+            What else to report; the second kind uses sample weights.
+
+        Raises
+        ------
+        ValueError
+            For a name that is not known.
+        """
+        self._optimizer = optimizers.get(optimizer)
+        self._loss = losses.get(loss)
+        self._scores = Scores(
+            _listed("metrics", metrics), _listed("weighted_metrics", weighted_metrics)
+        )
+        self._state = TrainingState()
+        self._programs.clear()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return self._loss is not None
+
+    def _needs_compile(self, value: Any) -> Any:
+        if value is None:
+            raise RuntimeError(f"{self.owner}: call compile(optimizer, loss) first")
+        return value
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer:
+        """The optimizer of a compiled model."""
+        return self._needs_compile(self._optimizer)
+
+    @property
+    def loss(self) -> losses.Loss:
+        """The loss of a compiled model."""
+        return self._needs_compile(self._loss)
+
+    @property
+    def scores(self) -> Scores:
+        """The running loss and metrics of a compiled model."""
+        return self._needs_compile(self._scores)
+
+    @property
+    def state(self) -> TrainingState:
+        """The training state of a compiled model."""
+        return self._needs_compile(self._state)
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` returns, once there has been a batch."""
+        return list(self.scores.result())
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Return how the model was compiled, as JSON types, or None if it was not."""
+        if not self.compiled:
+            return None
+        named = {False: [], True: []}  # type: dict[bool, list[Any]]
+        for identifier, weighted in self.scores.identifiers:
+            is_name = isinstance(identifier, str)
+            named[weighted].append(identifier if is_name else metrics.serialize(identifier))
+        return {
+            "optimizer": optimizers.serialize(self.optimizer),
+            "loss": losses.serialize(self.loss),
+            "metrics": named[False],
+            "weighted_metrics": named[True],
+        }
+
+    # --- training, evaluation, prediction ---
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: str | int = "auto",
+        callbacks: Iterable[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+    ) -> History:
+        """Train the model.
+
+        Parameters
+        ----------
+        x : array_like, shape (samples, ...)
+            Inputs, numbers of any type.
+        y : array_like, shape (samples, ...)
+            Targets, as the loss wants them.
+        batch_size : int, optional
+            Samples in a step; 32 by default.
+        epochs : int
+            Number of the epoch after which to stop.
+        verbose : {"auto", 0, 1, 2}
+            0: print nothing; 1 and "auto": a progress bar on a terminal, else a line an epoch;
+            2: a line an epoch.
+        callbacks : iterable of Callback, optional
+        validation_split : float
+            Share of the samples, the last ones, kept for validation, in [0, 1).
+        validation_data : tuple (x, y) or (x, y, sample_weight), optional
+            Samples for validation; goes before ``validation_split``.
+        shuffle : bool
+            Whether each epoch has an order of its own.
+        class_weight : dict of int to float, optional
+            Weight of each class; classes not named have 1.
+        sample_weight : array_like, optional
+            Weight of each sample, or of each target. The loss is divided by their number.
+        initial_epoch : int
+            Number of the first epoch, from 0.
+
+        Returns
+        -------
+        History
+            Loss and metrics of each epoch; `history` of the model, too.
+
+        Raises
+        ------
+        ValueError
+            If the data does not fit the model and the loss; nothing has been changed then.
+        NonFiniteLossError
+            If the loss stops being finite; the weights are those of the last finite loss.
+        KeyboardInterrupt
+            After Ctrl-C, when the current batch is done; what was learned is kept.
+        """
+        self.ensure_input(x)
+        return training.fit(
+            self,
+            x,
+            y,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks or (),
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=initial_epoch,
+        )
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        callbacks: Iterable[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss and the metrics over a data set.
+
+        Parameters
+        ----------
+        x, y, batch_size, verbose, sample_weight, callbacks
+            As those of `fit`.
+        return_dict : bool
+            Whether to return a dict by name.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss alone if there are no metrics, else the loss and the metrics in order.
+
+        Raises
+        ------
+        ValueError
+            If the data does not fit the model and the loss.
+        """
+        self.ensure_input(x)
+        scores = training.evaluate(
+            self,
+            x,
+            y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            callbacks=callbacks or (),
+        )
+        return _flat(scores, return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        callbacks: Iterable[Callback] | None = None,
+    ) -> np.ndarray:
+        """Return the outputs for a set of inputs.
+
+        Parameters
+        ----------
+        x, batch_size, verbose, callbacks
+            As those of `fit`.
+
+        Returns
+        -------
+        ndarray, shape (samples, ...)
+
+        Raises
+        ------
+        ValueError
+            If ``x`` does not fit the model.
+        """
+        self.ensure_input(x)
+        return training.predict(
+            self, x, batch_size=batch_size, verbose=verbose, callbacks=callbacks or ()
+        )
+
+    def _batch(
+        self, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
+    ) -> Batch:
+        self.ensure_input(x)
+        samples = check_samples(owner, x, y, sample_weight, class_weight, self)
+        return next(samples.batches(len(samples)))
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Make one training step; return the loss and metrics of this batch, from before it.
+
+        Arguments, result and errors are those of `fit` and `evaluate`.
+        """
+        batch = self._batch("train_on_batch", x, y, sample_weight, class_weight)
+        return self._scored(batch, *training.train_step(self, batch), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss and metrics of one batch.
+
+        Arguments, result and errors are those of `evaluate`.
+        """
+        batch = self._batch("test_on_batch", x, y, sample_weight)
+        return self._scored(batch, *training.test_step(self, batch), return_dict)
+
+    def _scored(self, batch: Batch, loss: float, prediction: np.ndarray, return_dict: bool) -> Any:
+        self.scores.reset()
+        self.scores.update(batch, prediction, loss)
+        return _flat(self.scores.result(), return_dict)
+
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Return the outputs for one batch.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` does not fit the model.
+        """
+        self.ensure_input(x)
+        images = check_images("predict_on_batch", x, self.input_shape, self.dtype)
+        return training.predict_step(self, as_floats(images, self.dtype))
+
+    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
+        """Print the layers, their output shapes and their numbers of weights.
+
+        Parameters
+        ----------
+        print_fn : callable
+            Called with each line.
+        """
+        for line in summary_lines(self):
+            print_fn(line)
+
+
+def _listed(name: str, value: Sequence[Any] | None) -> list[Any]:
+    """Return metrics as a list, each a name or a Metric that is known."""
+    if value is None:
+        return []
+    if isinstance(value, (str, metrics.Metric)):
+        value = [value]
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"compile: {name} must be a list of names or Metrics, got {value!r}")
+    return [metrics.check_identifier(item) for item in value]
+
+
+def _flat(scores: dict[str, float], return_dict: bool) -> Any:
+    """Return scores as Keras does: a dict, one number, or a list."""
+    if return_dict:
+        return scores
+    values = list(scores.values())
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,220 @@
+"""A chain of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+from convlet import layers as layer_module
+from convlet.engine import Buffer, Builder
+from convlet.layers import InputLayer, Layer
+from convlet.layers.layer import Shape
+from convlet.models.model import Model
+
+
+class Sequential(Model):
+    """A model whose layers follow one another.
+
+    The shape of its input comes from an `Input` in first place, from the first layer's
+    ``input_shape``, or from the first data.
+
+    Parameters
+    ----------
+    layers : iterable of Layer, optional
+    name : str, optional
+    trainable : bool
+
+    Raises
+    ------
+    ValueError
+        If something in ``layers`` is no layer, two layers have one name, or a layer cannot take
+        what the one before it gives.
+
+    Examples
+    --------
+    >>> from convlet import Sequential
+    >>> from convlet.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D
+    >>> model = Sequential([
+    ...     Input((28, 28, 1)),
+    ...     Conv2D(20, 5, activation="tanh"),
+    ...     MaxPooling2D(2),
+    ...     Flatten(),
+    ...     Dense(10, activation="softmax"),
+    ... ])
+    >>> model.output_shape
+    (None, 10)
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Layer] | None = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str | None = None,
+        input_shape: Sequence[int | None] | None = None,
+    ) -> None:
+        super().__init__(name=name, trainable=trainable, dtype=dtype, input_shape=input_shape)
+        self._layers: list[Layer] = []
+        self._input: InputLayer | None = None
+        if input_shape is not None:
+            self._set_input(InputLayer(input_shape, dtype=self.dtype))
+        for layer in layers or ():
+            self.add(layer)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the input."""
+        return list(self._layers)
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of the input, the batch axis and open sizes None.
+
+        Raises
+        ------
+        ValueError
+            If it is not known yet.
+        """
+        if self._input is None:
+            raise ValueError(
+                f"{self.owner}: the input's shape is not known yet; begin with Input(shape), or "
+                "call build or fit"
+            )
+        return (None, *self._input.shape)
+
+    def add(self, layer: Layer) -> None:
+        """Append a layer.
+
+        Raises
+        ------
+        ValueError
+            If it is no layer, its name or it itself is there already, or it cannot take what the
+            last layer gives.
+        """
+        if not isinstance(layer, Layer):
+            raise ValueError(f"{self.owner}: add needs a layer, got {layer!r}")
+        if isinstance(layer, InputLayer):
+            if self._layers or self._input is not None:
+                raise ValueError(f"{self.owner}: Input must come first")
+            self._set_input(layer)
+            return
+        self._check_new(layer)
+        if self._input is None and not self._layers:
+            self._take_input_of(layer)
+        if self._input is not None:
+            shape = self.compute_output_shape(self.input_shape)
+            layer.ensure_built(shape)
+            layer.compute_output_shape(shape)
+        if not self._trainable:
+            layer.trainable = False
+        self._layers.append(layer)
+        self._programs.clear()
+
+    def _set_input(self, layer: InputLayer) -> None:
+        self._input = layer
+        self.dtype = layer.dtype
+        self.built = True
+
+    def _take_input_of(self, layer: Layer) -> None:
+        """Take the input's shape and the float type from the first layer."""
+        self.dtype = layer.dtype
+        if isinstance(layer, Sequential) and layer._input is not None:
+            self._set_input(InputLayer(layer._input.shape, dtype=layer.dtype))
+        elif layer.given_input_shape is not None:
+            self._set_input(InputLayer(layer.given_input_shape, dtype=layer.dtype))
+
+    def _check_new(self, layer: Layer) -> None:
+        """Check type and name of a layer that is added; number the name if it is a default."""
+        if any(layer is known for known in self._layers):
+            raise ValueError(f"{self.owner}: {layer.owner} is in the model already")
+        if layer.dtype != self.dtype and (self._layers or self._input is not None):
+            raise ValueError(
+                f"{self.owner}: all layers must compute in one float type, {self.dtype}, "
+                f"got {layer.owner} with {layer.dtype}"
+            )
+        names = {known.name for known in self._layers}
+        if layer.name in names:
+            if not layer.has_default_name:
+                raise ValueError(f"{self.owner}: there is a layer named {layer.name!r} already")
+            number = 1
+            while f"{layer.name}_{number}" in names:
+                number += 1
+            layer.name = f"{layer.name}_{number}"
+
+    def pop(self) -> Layer:
+        """Remove the last layer and return it.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        if not self._layers:
+            raise ValueError(f"{self.owner}: there is no layer to remove")
+        self._programs.clear()
+        return self._layers.pop()
+
+    def build(self, input_shape: Shape) -> None:
+        """Set the input's shape, the batch axis included, and make all weights.
+
+        Raises
+        ------
+        ValueError
+            If a layer cannot take what the one before it gives.
+        """
+        shape = tuple(input_shape)
+        for layer in self._layers:
+            layer.ensure_built(shape)
+            shape = layer.compute_output_shape(shape)
+        self._set_input(InputLayer(input_shape[1:], dtype=self.dtype))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the last layer's output for an input's shape."""
+        shape = tuple(input_shape)
+        for layer in self._layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append the instructions of all layers."""
+        for layer in self._layers:
+            with builder.scope(layer.name):
+                x = layer.trace(builder, x)
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        """Return name and layers, from which `from_config` makes the model, with new weights."""
+        chain = self._layers if self._input is None else [self._input, *self._layers]
+        return {
+            **super().get_config(),
+            "layers": [layer_module.registry.serialize(layer) for layer in chain],
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Return a model made from what `get_config` returned.
+
+        Raises
+        ------
+        ValueError
+            If the configuration is not of that form.
+        """
+        entries = config.get("layers")
+        if not isinstance(entries, list):
+            raise ValueError(f"Sequential: the config's layers must be a list, got {entries!r}")
+        chain = [layer_module.registry.get(entry) for entry in entries]
+        return cls(**{**config, "layers": chain})
+
+
+layer_module.registry.register(Sequential)
+
+
+def clone_model(model: Model) -> Model:
+    """Return a model of the same layers with new weights, not compiled.
+
+    Parameters
+    ----------
+    model : Model
+    """
+    return type(model).from_config(model.get_config())

@@ -1,0 +1,63 @@
+"""The table that `Model.summary` prints."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from convlet.layers.layer import Layer, Shape
+
+_WIDTH = 78
+
+
+def _size(variables: list[Any]) -> str:
+    """Return how many numbers some variables hold, and how much memory that is."""
+    count = sum(variable.size for variable in variables)
+    bytes_each = {"float32": 4, "float64": 8}
+    size = float(sum(variable.size * bytes_each[variable.dtype] for variable in variables))
+    unit = "B"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{count:,} ({size:,.0f} B)" if unit == "B" else f"{count:,} ({size:,.2f} {unit})"
+
+
+def _rows(model: Any) -> list[tuple[str, str, str]]:
+    shape: Shape | None = model.input_shape if model.built else None
+    rows = []
+    for layer in model.layers:
+        shape = None if shape is None else layer.compute_output_shape(shape)
+        rows.append((_title(layer), "?" if shape is None else str(shape), _count(layer, shape)))
+    return rows
+
+
+def _title(layer: Layer) -> str:
+    return f"{layer.name} ({type(layer).__name__})"
+
+
+def _count(layer: Layer, shape: Shape | None) -> str:
+    return "not built" if shape is None else f"{layer.count_params():,}"
+
+
+def summary_lines(model: Any) -> list[str]:
+    """Return the table's lines: each layer, its output's shape, its number of weights."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Model: {model.name!r}", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("Layer (type)", min_width=30)
+    table.add_column("Output shape", min_width=22)
+    table.add_column("Param #", justify="right", min_width=12)
+    for row in _rows(model):
+        table.add_row(*row)
+    text = io.StringIO()
+    Console(file=text, width=_WIDTH, highlight=False, markup=False).print(table)
+    lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+    return [
+        *lines,
+        f" Total params: {_size(model.weights)}",
+        f" Trainable params: {_size(model.trainable_weights)}",
+        f" Non-trainable params: {_size(model.non_trainable_weights)}",
+    ]

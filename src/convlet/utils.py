@@ -1,0 +1,71 @@
+"""Small things that people look for: seeds, one-hot targets, what this installation is."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import numpy as np
+
+from convlet import _native, arguments
+from convlet.random import set_random_seed
+
+__all__ = ["set_random_seed", "show_config", "to_categorical"]
+
+
+def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
+    """Return one-hot targets for class labels.
+
+    Parameters
+    ----------
+    x : array_like of int, shape (...)
+        Labels from 0; a last axis of size 1 is dropped, as in Keras.
+    num_classes : int, optional
+        By default the largest label plus one.
+
+    Returns
+    -------
+    ndarray of float32, shape (..., num_classes)
+
+    Raises
+    ------
+    ValueError
+        If a label is no integer, or not from 0 to ``num_classes - 1``.
+    """
+    labels = np.asarray(x)
+    if labels.dtype.kind not in "iu" or labels.size == 0:
+        raise ValueError(
+            f"to_categorical: x must hold at least one integer label, got dtype {labels.dtype} "
+            f"and shape {labels.shape}"
+        )
+    if labels.ndim > 1 and labels.shape[-1] == 1:
+        labels = labels[..., 0]
+    highest = int(labels.max())
+    classes = (
+        highest + 1
+        if num_classes is None
+        else arguments.integer("to_categorical", "num_classes", num_classes)
+    )
+    if labels.min() < 0 or highest >= classes:
+        raise ValueError(
+            f"to_categorical: labels must be from 0 to {classes - 1}, "
+            f"got {labels.min()} to {highest}"
+        )
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def show_config() -> dict[str, str]:
+    """Return what this installation is and runs on: versions, compiler, processor."""
+    return {
+        "convlet": _native.version,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": str(len(os.sched_getaffinity(0)))
+        if hasattr(os, "sched_getaffinity")
+        else str(os.cpu_count()),
+        "instruction sets": ", ".join(_native.available_instruction_sets()),
+        "compiler": _native.compiler,
+        "executor": "reference (NumPy)",
+    }

@@ -1,0 +1,140 @@
+"""The mathematician's convolution and correlation against scipy.signal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import signal
+
+from convlet.ops import convolve, correlate
+from numerics import normal
+
+PAIRS = [(convolve, signal.convolve), (correlate, signal.correlate)]
+MODES = ["full", "same", "valid"]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+@pytest.mark.parametrize("mode", MODES)
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_as_scipy_has_it(ours: Callable, theirs: Callable, mode: str, data: st.DataObject):
+    """Even and odd sizes, 1-D to 3-D, a second signal as large as the first or smaller."""
+    shape = data.draw(st.lists(st.integers(1, 7), min_size=1, max_size=3))
+    window = [data.draw(st.integers(1, n)) for n in shape]
+    f, g = normal(*shape), normal(*window, seed=1)
+    np.testing.assert_allclose(ours(f, g, mode), theirs(f, g, mode, "direct"), atol=1e-12)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+@given(
+    shape=st.lists(st.integers(1, 6), min_size=1, max_size=3),
+    grown=st.lists(st.integers(0, 4), min_size=3, max_size=3),
+)
+@settings(deadline=None, max_examples=60)
+def test_the_second_signal_may_be_the_larger(
+    ours: Callable, theirs: Callable, shape: list[int], grown: list[int]
+):
+    window = [n + more for n, more in zip(shape, grown, strict=False)]
+    f, g = normal(*shape), normal(*window, seed=1)
+    np.testing.assert_allclose(ours(f, g, "full"), theirs(f, g, "full", "direct"), atol=1e-12)
+    same = ours(f, g, "same")
+    assert same.shape == f.shape
+    np.testing.assert_allclose(same, theirs(f, g, "same", "direct"), atol=1e-12)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_full_convolution_is_commutative(rank: int):
+    """Lecture 000, remark 1.3; it is associative, too."""
+    f, g, h = normal(*(5, 4, 3)[:rank]), normal(*(2, 3, 4)[:rank]), normal(*(3, 1, 2)[:rank])
+    np.testing.assert_allclose(convolve(f, g), convolve(g, f), atol=1e-12)
+    np.testing.assert_allclose(convolve(convolve(f, g), h), convolve(f, convolve(g, h)), atol=1e-12)
+
+
+def test_correlation_turns_round_when_its_operands_are_swapped():
+    f, g = normal(5, 4), normal(2, 3)
+    np.testing.assert_allclose(correlate(f, g), np.flip(correlate(g, f)), atol=1e-12)
+
+
+def test_full_is_the_default():
+    f, g = normal(5), normal(3)
+    assert convolve(f, g).shape == correlate(f, g).shape == (7,)
+
+
+@pytest.mark.parametrize("function", [convolve, correlate])
+@pytest.mark.parametrize(
+    ("f", "g", "expected"),
+    [
+        ("float32", "float32", "float32"),
+        ("float64", "float64", "float64"),
+        ("float32", "float64", "float64"),
+        ("float64", "float32", "float64"),
+        ("int64", "int64", "float64"),
+        ("uint8", "uint8", "float64"),
+        ("bool", "bool", "float64"),
+        ("float32", "int64", "float64"),
+        ("float16", "float16", "float64"),
+    ],
+)
+def test_the_results_type(function: Callable, f: str, g: str, expected: str):
+    assert function(np.ones(3, f), np.ones(2, g)).dtype == expected
+
+
+def test_small_integers_do_not_wrap_round():
+    f = np.full(4, 255, np.uint8)
+    np.testing.assert_array_equal(convolve(f, f, "valid"), [4 * 255**2])
+
+
+@pytest.mark.parametrize("function", [convolve, correlate])
+def test_lists_and_views_will_do(function: Callable):
+    expected = function(np.array([3.0, 2.0, 1.0]), np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(function([3, 2, 1], [1, 2]), expected)
+    np.testing.assert_array_equal(function(np.array([1.0, 2, 3])[::-1], [1, 2]), expected)
+
+
+@pytest.mark.parametrize("function", [convolve, correlate])
+@pytest.mark.parametrize("mode", ["FULL", "Same", "VALID"])
+def test_the_mode_in_any_case(function: Callable, mode: str):
+    f, g = normal(5), normal(3)
+    np.testing.assert_array_equal(function(f, g, mode), function(f, g, mode.lower()))
+
+
+@pytest.mark.parametrize("mode", ["wrap", "", None, 1, True])
+def test_a_wrong_mode_is_named(mode: object):
+    message = f"correlate: mode must be one of 'full', 'same', 'valid', got {mode!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        correlate([1, 2], [1], mode)
+
+
+@pytest.mark.parametrize(
+    ("f", "g", "ranks"), [([1, 2], [[1]], "1 and 2"), (1, 1, "0 and 0"), ([1], 1, "1 and 0")]
+)
+@pytest.mark.parametrize("function", [convolve, correlate])
+def test_different_ranks_are_named(function: Callable, f: object, g: object, ranks: str):
+    with pytest.raises(
+        ValueError, match=f"f and g must have the same rank of at least 1, got {ranks}$"
+    ):
+        function(f, g)
+
+
+@pytest.mark.parametrize("function", [convolve, correlate])
+def test_valid_with_a_larger_second_signal_is_an_error(function: Callable):
+    with pytest.raises(ValueError, match=r"window spans 3 positions along spatial axis 1 .* has 2"):
+        function(np.ones((3, 2)), np.ones((3, 3)), "valid")
+
+
+@pytest.mark.parametrize("function", [convolve, correlate])
+@pytest.mark.parametrize(("f", "g"), [((0,), (1,)), ((1,), (0,)), ((3, 0), (1, 1))])
+def test_an_empty_signal_is_an_error(function: Callable, f: tuple, g: tuple):
+    with pytest.raises(ValueError, match="at least 1"):
+        function(np.ones(f), np.ones(g))
+
+
+@pytest.mark.parametrize("function", [convolve, correlate])
+def test_complex_signals_are_not_silently_made_real(function: Callable):
+    with pytest.raises(ValueError, match="real"):
+        function(np.array([1j, 2]), np.array([1.0]))
