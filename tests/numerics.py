@@ -1,4 +1,4 @@
-"""What the numerical tests share: slow, certain definitions and the tables they are tried on."""
+"""What the numerical tests share: slow, certain definitions, and small cases to try things on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from hypothesis import strategies as st
 
+from convlet.engine import Buffer, Builder, Variable
 from convlet.ops import TapTable, tap_table
 
 
@@ -98,3 +99,51 @@ def tables(draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3)) -> TapTable:
     if padding != "same":  # there must be room for one window
         shape = [max(n, d * (k - 1) + 1) for n, d, k in zip(shape, dilation, kernel, strict=True)]
     return tap_table(shape, kernel, strides, padding, dilation)
+
+
+class SumOfSquares:
+    """The loss of the fewest lines, over the last axis."""
+
+    output_activation: str | None = None
+
+    def call(self, targets: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        return ((prediction - targets) ** 2).sum(axis=-1)
+
+    def gradient(self, targets: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        return 2 * (prediction - targets)
+
+    def from_logits_twin(self) -> object:
+        return None
+
+
+def variable(name: str, *shape: int, trainable: bool = True, dtype: str = "float64") -> Variable:
+    """Return a variable of standard normal numbers, others for each name."""
+
+    def draw(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
+        return normal(*shape, seed=seed, dtype=dtype)
+
+    return Variable(name, shape, dtype, draw, sum(name.encode()), trainable)
+
+
+def add_dense(builder: Builder, x: Buffer, kernel: Variable) -> Buffer:
+    """Append a fully connected layer without a bias, named after its kernel."""
+    with builder.scope(kernel.name):
+        shape = (*x.shape[:-1], kernel.shape[-1])
+        return builder.apply("dense", x, builder.parameter(kernel), shape=shape)
+
+
+def add_conv(
+    builder: Builder, x: Buffer, kernel: Variable, groups: int = 1, **window: object
+) -> Buffer:
+    """Append a convolution, named after its kernel; ``window`` is what `tap_table` takes."""
+    with builder.scope(kernel.name):
+        table = tap_table(x.shape[:-1], kernel.shape[:-2], **window)
+        shape = (*table.output_shape, kernel.shape[-1])
+        operand = builder.parameter(kernel)
+        return builder.apply("conv", x, operand, shape=shape, table=table, groups=groups)
+
+
+def add_flatten(builder: Builder, x: Buffer) -> Buffer:
+    """Append a reshaping to one axis."""
+    shape = (int(np.prod(x.shape)),)
+    return builder.apply("reshape", x, shape=shape, input_shape=x.shape, output_shape=shape)

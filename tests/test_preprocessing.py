@@ -431,7 +431,7 @@ class TestLoadInput:
         path = tmp_path / "x.npy"
         np.save(path, LEVELS)
         path.write_bytes((path.read_bytes() + b"\0")[: path.stat().st_size + change])
-        message = f"the header announces shape (2, 3) of uint8, 6 bytes, but {6 + change} follow"
+        message = f"the header announces shape (2, 3) of uint8, but {6 + change} bytes follow"
         with refuses(path, message):
             load_input(path, None)
 

@@ -216,11 +216,9 @@ def _check_header(
         raise ValueError(
             f"{where}: the shape must be at most {_MAX_RANK} sizes of at least 1, got {shape}"
         )
-    announced = math.prod(shape) * dtype.itemsize
-    if announced != available or dtype.itemsize == 0:
+    if math.prod(shape) * dtype.itemsize != available or dtype.itemsize == 0:
         raise ValueError(
-            f"{where}: the header announces shape {shape} of {dtype}, {announced} bytes, "
-            f"but {available} follow"
+            f"{where}: the header announces shape {shape} of {dtype}, but {available} bytes follow"
         )
 
 
@@ -244,7 +242,7 @@ def _decode(path: Path) -> Image.Image:
             raise ValueError(
                 f"{path}: the file is damaged or not one of {', '.join(_FORMATS)}"
             ) from error
-    # Pillow before 11 opens 16-bit PNG as "I"; PGM it does still, scaled to 16 bits.
+    # Of PGM, and in older versions of PNG, Pillow makes 32-bit integers of 16 bits' range.
     if image.mode in _MODES_16_BIT or (image.mode == "I" and image_format in ("PNG", "PPM")):
         return _round_to_8_bits(image)
     if image.mode not in _MODES_8_BIT:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 from sklearn import metrics as sklearn_metrics
@@ -178,28 +178,15 @@ def test_gradients_of_categorical_crossentropies(
     assert_gradient_holds(loss, 3 * special.expit(normal(*shape, classes, seed=seed + 1)), y_pred)
 
 
-@given(st.integers(2, 5), st.integers(0, 99))
-@settings(deadline=None, max_examples=30)
-def test_gradient_where_some_probabilities_are_clipped(classes: int, seed: int):
-    y_pred = np.exp(normal(4, classes, seed=seed))
-    y_pred[:, 0] = [1e-9, 1e-6, 1e9, 1e-12]
-    q = y_pred / y_pred.sum(axis=-1, keepdims=True)
-    assume((np.abs(q / 1e-7 - 1) > 0.1).all())
-    y_pred = y_pred[[0, 3]]  # a step of 1e-5 is small beside the sum, and moves no clipped value
-    loss = CategoricalCrossentropy(label_smoothing=0.2)
-    targets = one_hot(np.array([0, 1]), classes)
-    step = 1e-13
+def test_gradient_beside_clipped_probabilities():
+    # The loss divides by the sum: among such large numbers a step of 0.01 moves no clipped one out.
+    y_pred = 1e6 * np.array([[1e-10, 0.5, 0.7], [0.3, 1e-9, 0.2]])
+    targets = np.array([[0.2, 0.3, 0.5], [0.1, 0.6, 0.3]])
+    loss = CategoricalCrossentropy()
+    expected = central_difference(lambda p: float(loss.call(targets, p).sum()), y_pred, step=0.01)
     gradient = loss.gradient(targets, y_pred)
-    expected = np.zeros_like(y_pred)
-    expected[:, 1:] = central_difference(
-        lambda p: float(loss.call(targets, np.hstack([y_pred[:, :1], p])).sum()), y_pred[:, 1:]
-    )
-    expected[:, 0] = central_difference(
-        lambda p: float(loss.call(targets, np.hstack([p, y_pred[:, 1:]])).sum()),
-        y_pred[:, :1],
-        step * 1e4,
-    ).ravel()
-    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(gradient).min() > 1e-8  # nothing is compared with 0
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

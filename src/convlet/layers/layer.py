@@ -103,15 +103,22 @@ class Layer(Configurable):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the output's shape for an input's, the batch axis included, None where unknown.
 
-        Here, for one's own layers: `call` is tried on zeros, or the shape is taken to stay the same
-        if sizes are left open.
+        Here, for one's own layers: `call` is tried on zeros.
+
+        Raises
+        ------
+        ValueError
+            If the layer cannot take such an input, or cannot tell.
         """
         sizes = [n for n in input_shape[1:] if n is not None]
         if len(sizes) < len(input_shape) - 1:
-            return input_shape
+            raise ValueError(
+                f"{self.owner}: the input has sizes left open, {input_shape}; "
+                "define compute_output_shape(input_shape)"
+            )
         x = np.zeros((1, *sizes), self.dtype)
-        y = np.asarray(self.call(x, *(v.value for v in self._weights)))
-        return (input_shape[0], *y.shape[1:])
+        y = self.call(x, *(v.value for v in self._weights), **self._keywords(training=False))
+        return (input_shape[0], *np.shape(y)[1:])
 
     def add_weight(
         self,
@@ -235,7 +242,6 @@ class Layer(Configurable):
         output_shape = self.compute_output_shape((None, *x.shape))
         shape = tuple(n for n in output_shape[1:] if n is not None)
         weights = [builder.parameter(variable) for variable in self._weights]
-        knows_training = "training" in inspect.signature(self.call).parameters
         return builder.apply(
             "python",
             x,
@@ -243,8 +249,13 @@ class Layer(Configurable):
             shape=shape,
             layer=self,
             output_shape=shape,
-            keywords={"training": builder.training} if knows_training else {},
+            keywords=self._keywords(builder.training),
         )
+
+    def _keywords(self, training: bool) -> dict[str, bool]:
+        """Return what `call` is given besides arrays."""
+        known = "training" in inspect.signature(self.call).parameters
+        return {"training": training} if known else {}
 
     def __call__(self, x: Any, training: bool = False) -> np.ndarray:
         """Apply the layer to a batch of arrays, building it first if need be.

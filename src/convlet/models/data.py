@@ -114,10 +114,10 @@ def _check_shape(owner: str, shape: Shape, input_shape: Shape) -> None:
         return
     wanted = ", ".join(["samples", *("any" if n is None else str(n) for n in expected)])
     message = f"{owner}: x must have shape ({wanted}), got {shape}"
-    if len(shape) + 1 == len(input_shape) and expected[-1] == 1:
-        message += "; add the channel axis with x[..., numpy.newaxis]"
-    elif shape == expected:
+    if shape == expected:
         message += "; a single sample needs a batch axis: x[numpy.newaxis]"
+    elif len(shape) + 1 == len(input_shape) and expected[-1] == 1:
+        message += "; add the channel axis with x[..., numpy.newaxis]"
     raise ValueError(message)
 
 

@@ -1,0 +1,166 @@
+"""Bad arguments and inputs of layers: each a ValueError of one sentence that says what would do."""
+
+import re
+
+import numpy as np
+import pytest
+
+from convlet import Sequential, layers
+
+L = layers
+
+ARGUMENTS = [
+    (lambda: L.Conv2D(0, 3), "Conv2D 'conv2d': filters must be an integer of at least 1, got 0"),
+    (lambda: L.Conv2D(-4, 3), "Conv2D 'conv2d': filters must be an integer of at least 1, got -4"),
+    (lambda: L.Conv2D(True, 3), "filters must be an integer of at least 1, got True"),
+    (lambda: L.Conv2D(8.0, 3), "filters must be an integer of at least 1, got 8.0"),
+    (lambda: L.Conv2D("8", 3), "filters must be an integer of at least 1, got '8'"),
+    (
+        lambda: L.Conv2D(8, 0),
+        "kernel_size must be an integer of at least 1 or a tuple of 2 such integers, got 0",
+    ),
+    (
+        lambda: L.Conv2D(8, (3, 3, 3)),
+        "kernel_size must be an integer of at least 1 or a tuple of 2 such integers, got (3, 3, 3)",
+    ),
+    (
+        lambda: L.Conv1D(8, (3, 3)),
+        "kernel_size must be an integer of at least 1 or a tuple of 1 such integer, got (3, 3)",
+    ),
+    (lambda: L.Conv2D(8, (3, True)), "kernel_size must be an integer"),
+    (lambda: L.Conv2D(8, 3, strides=(1, 0)), "strides must be an integer"),
+    (lambda: L.Conv2D(8, 3, strides=1.5), "strides must be an integer"),
+    (lambda: L.Conv2D(8, 3, dilation_rate=-1), "dilation_rate must be an integer"),
+    (
+        lambda: L.Conv2D(8, 3, strides=2, dilation_rate=(1, 2)),
+        "strides above 1 cannot go with dilation_rate above 1, "
+        "got strides=(2, 2) and dilation_rate=(1, 2)",
+    ),
+    (
+        lambda: L.Conv2D(8, 3, padding="causal"),
+        "padding must be one of 'valid', 'same', got 'causal'",
+    ),
+    (
+        lambda: L.Conv1D(8, 3, padding="full"),
+        "padding must be one of 'valid', 'same', 'causal', got 'full'",
+    ),
+    (lambda: L.Conv2D(8, 3, padding=1), "padding must be one of 'valid', 'same', got 1"),
+    (lambda: L.Conv2D(8, 3, groups=0), "groups must be an integer of at least 1, got 0"),
+    (lambda: L.Conv2D(8, 3, groups=3), "filters must be a multiple of groups (3), got 8"),
+    (lambda: L.Conv2D(8, 3, use_bias=1), "use_bias must be True or False, got 1"),
+    (lambda: L.Conv2D(8, 3, activation="rely"), "activation must be one of 'linear', 'relu'"),
+    (lambda: L.Conv2D(8, 3, activation=np.tanh), "activation must be one of 'linear', 'relu'"),
+    (
+        lambda: L.Conv2D(8, 3, data_format="channels_first"),
+        "data_format must be 'channels_last', got 'channels_first'; "
+        "move the channels with numpy.moveaxis(x, 1, -1)",
+    ),
+    (
+        lambda: L.Conv2D(8, 3, kernel_initializer="glorot"),
+        "Conv2D 'conv2d': kernel_initializer: initializer: unknown 'glorot'; known are constant",
+    ),
+    (
+        lambda: L.Conv2D(8, 3, name="a/b"),
+        "name must be a string without '/' and white space, got 'a/b'",
+    ),
+    (lambda: L.Conv2D(8, 3, name=""), "name must be a string without '/' and white space, got ''"),
+    (lambda: L.Conv2D(8, 3, dtype="float16"), "dtype must be one of 'float32', 'float64'"),
+    (lambda: L.Conv2D(8, 3, trainable="yes"), "trainable must be True or False, got 'yes'"),
+    (
+        lambda: L.Conv2D(8, 3, input_shape=28),
+        "input_shape must be a tuple of integers of at least 1 or None, got 28",
+    ),
+    (lambda: L.MaxPooling2D(0), "MaxPooling2D 'max_pooling2d': pool_size must be an integer"),
+    (lambda: L.MaxPooling2D(2, strides=-1), "strides must be an integer of at least 1"),
+    (lambda: L.AveragePooling1D(padding="causal"), "padding must be one of 'valid', 'same'"),
+    (lambda: L.GlobalMaxPooling1D(keepdims=0), "keepdims must be True or False, got 0"),
+    (lambda: L.Dense(0), "Dense 'dense': units must be an integer of at least 1, got 0"),
+    (lambda: L.Dense(np.True_), "units must be an integer of at least 1, got"),
+    (lambda: L.Dropout(1.0), "Dropout 'dropout': rate must be a number of at least 0 and below 1"),
+    (lambda: L.Dropout(-0.1), "rate must be a number of at least 0 and below 1, got -0.1"),
+    (lambda: L.Dropout(float("nan")), "rate must be a number of at least 0 and below 1, got nan"),
+    (lambda: L.Dropout(0.5, seed=-1), "seed must be an integer of at least 0, got -1"),
+    (lambda: L.Rescaling("x"), "Rescaling 'rescaling': scale must be a finite number, got 'x'"),
+    (lambda: L.Rescaling(1.0, float("inf")), "offset must be a finite number, got inf"),
+    (lambda: L.Activation("step"), "Activation 'activation': activation must be one of"),
+    (
+        lambda: L.Input((28, 0, 1)),
+        "InputLayer 'input_layer': shape must be a tuple of integers of at least 1 or None, "
+        "got (28, 0, 1)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), ARGUMENTS)
+def test_a_bad_argument_is_named_with_what_would_do(make, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()
+
+
+INPUTS = [
+    (
+        L.Conv2D(8, 3),
+        (5, 28, 28),
+        "Conv2D 'conv2d': the input must have shape (batch, 2 spatial axes, channels), "
+        "4 axes in all, got (None, 28, 28)",
+    ),
+    (
+        L.Conv1D(8, 3),
+        (5, 28, 28, 1),
+        "the input must have shape (batch, 1 spatial axis, channels), 3 axes in all",
+    ),
+    (
+        L.Conv2D(8, 5),
+        (5, 4, 9, 1),
+        "Conv2D 'conv2d': the window spans 5 positions along spatial axis 0 but the input has 4, "
+        "padding included; use a smaller window, padding='same' or a larger input",
+    ),
+    (L.Conv2D(8, 3, dilation_rate=4), (5, 28, 8, 1), "the window spans 9 positions along"),
+    (
+        L.Conv2D(8, 3, groups=4),
+        (5, 9, 9, 6),
+        "groups must divide the input's channels, got groups=4 and 6 channels",
+    ),
+    (L.MaxPooling3D(3), (5, 9, 9, 2, 6), "the window spans 3 positions along spatial axis 2"),
+    (L.GlobalMaxPooling2D(), (5, 9), "the input must have shape (batch, 2 spatial axes, channels)"),
+    (L.Dense(3), (5,), "the input must have shape (batch, ..., channels)"),
+    (
+        L.Rescaling([1.0, 2.0]),
+        (5, 3),
+        "scale must be one number or one for each of the input's channels, "
+        "got 2 numbers and an input of shape (None, 3)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("layer", "shape", "message"), INPUTS)
+def test_an_input_that_does_not_fit_is_refused(layer, shape, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Sequential([layers.Input(shape[1:]), layer])
+
+
+@pytest.mark.parametrize("layer", [L.Conv2D(8, 3), L.Dense(4)])
+def test_channels_must_be_known(layer):
+    with pytest.raises(ValueError, match=r"number of channels.*got \(None, 9, 9, None\)"):
+        layer.ensure_built((None, 9, 9, None))
+
+
+@pytest.mark.parametrize("layer", [L.Conv2D(8, 3), L.Dense(4)])
+def test_the_number_of_channels_is_fixed_once_the_kernel_is_made(layer):
+    layer(np.zeros((1, 9, 9, 2)))
+    with pytest.raises(ValueError, match="must have 2 channels, for which the kernel was made"):
+        layer.compute_output_shape((None, 9, 9, 3))
+
+
+def test_set_weights_changes_nothing_unless_all_of_them_fit():
+    layer = L.Dense(2)
+    layer(np.zeros((1, 3)))
+    before = layer.get_weights()
+    for weights, message in [
+        ([np.ones((3, 2))], "set_weights needs 2 arrays, got 1"),
+        ([np.ones((3, 2)), np.ones(3)], r"'bias' has shape \(2,\), got an array of shape \(3,\)"),
+        ([np.ones((3, 2)), ["a", "b"]], "'bias' must hold real numbers"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            layer.set_weights(weights)
+        assert all((a == b).all() for a, b in zip(before, layer.get_weights(), strict=True))

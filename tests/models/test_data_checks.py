@@ -1,0 +1,213 @@
+"""What fit, evaluate and predict accept, and what they refuse in one sentence."""
+
+import re
+
+import numpy as np
+import pytest
+
+from convlet import Sequential, layers
+from networks import blobs, small_network
+
+X, Y = blobs(8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = small_network()
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def replaced(array, index, value):
+    array = array.astype(np.float64)
+    array[index] = value
+    return array
+
+
+BAD_X = [
+    (X[..., 0], "x must have shape (samples, 6, 6, 1), got (8, 6, 6); add the channel axis with "),
+    (X[0], "x must have shape (samples, 6, 6, 1), got (6, 6, 1); a single sample needs a batch "),
+    (X[:, :5], "x must have shape (samples, 6, 6, 1), got (8, 5, 6, 1)"),
+    (np.zeros((8, 6, 6, 3)), "x must have shape (samples, 6, 6, 1), got (8, 6, 6, 3)"),
+    (np.zeros((0, 6, 6, 1)), "x must hold at least one sample, got shape (0, 6, 6, 1)"),
+    (X.astype(complex), "x must hold real numbers, got dtype complex128"),
+    (X.astype(str), "x must hold real numbers, got dtype <U"),
+    (X.astype(object), "x must hold real numbers, got dtype object"),
+    ([[1, 2], [3]], "x must be an array of numbers, got rows that differ"),
+    (None, "x must hold real numbers, got dtype object"),
+    (
+        replaced(X, (3, 1, 2, 0), np.nan),
+        "x must be finite numbers of float32, x[3, 1, 2, 0] is nan",
+    ),
+    (
+        replaced(X, (7, 5, 5, 0), -np.inf),
+        "x must be finite numbers of float32, x[7, 5, 5, 0] is -inf",
+    ),
+    (
+        replaced(X, (0, 0, 0, 0), 1e300),
+        "x must be finite numbers of float32, x[0, 0, 0, 0] is 1e+300",
+    ),
+]
+
+
+@pytest.mark.parametrize(("x", "message"), BAD_X)
+def test_bad_inputs(model, x, message):
+    before = model.get_weights()
+    calls = {
+        "fit": lambda: model.fit(x, Y, verbose=0),
+        "evaluate": lambda: model.evaluate(x, Y, verbose=0),
+        "predict": lambda: model.predict(x, verbose=0),
+        "train_on_batch": lambda: model.train_on_batch(x, Y),
+        "test_on_batch": lambda: model.test_on_batch(x, Y),
+        "predict_on_batch": lambda: model.predict_on_batch(x),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=re.escape(f"{name}: {message}")):
+            call()
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+BAD_Y = [
+    (Y[:7], "the number of samples differs, 7 in y_true and 8 in y_pred"),
+    (None, "y must be given, one target for each sample of x"),
+    (replaced(Y, 5, 3), "y_true[5] is 3.0, labels must be whole numbers from 0 to 2"),
+    (replaced(Y, 2, -1), "y_true[2] is -1.0, labels must be whole numbers from 0 to 2"),
+    (replaced(Y, 2, 0.5), "y_true[2] is 0.5, labels must be whole numbers from 0 to 2"),
+    (replaced(Y, 2, np.nan), "y_true[2] is nan, labels must be whole numbers from 0 to 2"),
+    (
+        np.eye(3)[Y],
+        "y_true must have the shape (8,) or (8, 1), got (8, 3); one-hot targets go with",
+    ),
+    (np.array(["a"] * 8), "y_true must be an array of numbers, got one of <U1"),
+]
+
+
+@pytest.mark.parametrize(("y", "message"), BAD_Y)
+def test_bad_targets(model, y, message):
+    for name, call in {"fit": model.fit, "evaluate": model.evaluate}.items():
+        with pytest.raises(ValueError, match=re.escape(f"{name}: {message}")):
+            call(X, y, verbose=0)
+
+
+BAD_OPTIONS = [
+    ({"batch_size": 0}, "fit: batch_size must be an integer of at least 1, got 0"),
+    ({"batch_size": 2.5}, "fit: batch_size must be an integer of at least 1, got 2.5"),
+    ({"epochs": -1}, "fit: epochs must be an integer of at least 0, got -1"),
+    ({"epochs": True}, "fit: epochs must be an integer of at least 0, got True"),
+    ({"initial_epoch": -1}, "fit: initial_epoch must be an integer of at least 0, got -1"),
+    ({"verbose": 3}, "fit: verbose must be 'auto', 0, 1 or 2, got 3"),
+    ({"shuffle": "batch"}, "fit: shuffle must be True or False, got 'batch'"),
+    ({"validation_split": 1.0}, "fit: validation_split must be a number of at least 0 and below 1"),
+    (
+        {"validation_split": 0.99},
+        "fit: validation_split must leave samples on both sides, got 0.99",
+    ),
+    (
+        {"validation_data": X},
+        "fit: validation_data must be a tuple (x, y) or (x, y, sample_weight)",
+    ),
+    ({"validation_data": (X[:3], Y)}, "fit (validation_data): the number of samples differs"),
+    ({"class_weight": {3: 1.0}}, "fit: class_weight's classes must be from 0 to 2, got 3"),
+    ({"class_weight": {"a": 1.0}}, "fit: class_weight's classes must be an integer of at least 0"),
+    ({"class_weight": {0: -1}}, "fit: class_weight[0] must be a number of at least 0, got -1"),
+    ({"class_weight": [1, 2, 3]}, "fit: class_weight must be a dict of class to weight, got"),
+    ({"sample_weight": np.ones(7)}, "fit: sample_weight must have the shape (8,)"),
+    ({"sample_weight": -np.ones(8)}, "fit: sample_weight must not be negative, got -1.0"),
+    ({"sample_weight": np.full(8, np.nan)}, "fit: sample_weight[0] is nan"),
+    ({"callbacks": ["x"]}, "callbacks: each of them must be a Callback, got 'x'"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS)
+def test_bad_options(model, options, message):
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=re.escape(message)):
+        model.fit(X, Y, **{"verbose": 0, **options})
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+COMPILE = [
+    (("adamant", "mse"), "optimizer: unknown 'adamant'; known are sgd"),
+    ((None, "mse"), "optimizer: expected a name, a Optimizer or a dict"),
+    (("sgd", "msee"), "loss: unknown 'msee'; known are binary_crossentropy"),
+    (("sgd", None), "loss: expected a name, a Loss or a dict"),
+    (("sgd", "mse", ["acuracy"]), "metric: unknown 'acuracy'; known are accuracy"),
+    (("sgd", "mse", {"a": 1}), "compile: metrics must be a list of names or Metrics, got {'a': 1}"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), COMPILE)
+def test_bad_arguments_of_compile(arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        small_network().compile(*arguments)
+
+
+def test_training_needs_compile():
+    model = small_network()
+    message = r"Sequential 'sequential': call compile\(optimizer, loss\) first"
+    with pytest.raises(RuntimeError, match=message):
+        model.fit(X, Y)
+    assert model.predict(X, verbose=0).shape == (8, 3)
+
+
+def read_only(x):
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+FORMS = {
+    "list": lambda x: x.tolist(),
+    "float64": lambda x: x.astype(np.float64),
+    "big-endian": lambda x: x.astype(">f4"),
+    "read-only": read_only,
+    "Fortran order": np.asfortranarray,
+    "negative stride": lambda x: x[::-1].copy()[::-1],
+    "every second of a larger array": lambda x: np.repeat(x, 2, axis=0)[::2],
+    "transposed": lambda x: x.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_arrays_of_any_form_give_the_same_result(model, form):
+    given = FORMS[form](X)
+    np.testing.assert_array_equal(model.predict(given, verbose=0), model.predict(X, verbose=0))
+    assert model.evaluate(given, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, ">i4", np.bool_, np.float16])
+def test_numbers_of_any_type_are_converted(model, dtype):
+    given = (np.arange(X.size).reshape(X.shape) % 2).astype(dtype)
+    expected = model.predict(given.astype(np.float32), verbose=0)
+    np.testing.assert_array_equal(model.predict(given, verbose=0), expected)
+
+
+def test_the_caller_s_arrays_stay_as_they_are(model):
+    x, y = X.copy(), Y.copy()
+    model.fit(x, y, verbose=0, sample_weight=np.ones(8))
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(y, Y)
+
+
+def test_a_float64_model_keeps_float64():
+    model = small_network("float64")
+    assert model.predict(X, verbose=0).dtype == np.float64
+    assert all(w.dtype == np.float64 for w in model.get_weights())
+
+
+def test_sizes_left_open_take_images_of_any_size():
+    model = Sequential(
+        [
+            layers.Input((None, None, 1)),
+            layers.Conv2D(4, 3, padding="same", activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    for size in [(6, 6), (1, 1), (9, 4)]:
+        x = np.ones((8, *size, 1))
+        model.fit(x, Y, verbose=0)
+        assert model.predict(x, verbose=0).shape == (8, 3)
+    with pytest.raises(ValueError, match=re.escape("x must have shape (samples, any, any, 1)")):
+        model.predict(np.ones((8, 6, 6, 2)), verbose=0)

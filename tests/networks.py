@@ -1,0 +1,73 @@
+"""Small networks and data that several tests use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from convlet import Sequential, layers
+
+SHARED = Path(__file__).resolve().parents[2] / "shared/data"
+"""Real data beside the checkout; tests that need it skip where it is absent."""
+
+# One example of every layer: what makes it, and the shape of a sample that it takes.
+EXAMPLES = {
+    "Activation": (lambda **k: layers.Activation("tanh", **k), (3, 2)),
+    "AveragePooling1D": (lambda **k: layers.AveragePooling1D(2, padding="same", **k), (5, 2)),
+    "AveragePooling2D": (lambda **k: layers.AveragePooling2D((2, 3), 2, **k), (5, 6, 2)),
+    "AveragePooling3D": (lambda **k: layers.AveragePooling3D(2, 1, "same", **k), (3, 2, 4, 2)),
+    "Conv1D": (
+        lambda **k: layers.Conv1D(4, 3, padding="causal", dilation_rate=2, groups=2, **k),
+        (7, 2),
+    ),
+    "Conv2D": (
+        lambda **k: layers.Conv2D(3, (3, 2), (2, 1), "same", activation="sigmoid", **k),
+        (5, 4, 2),
+    ),
+    "Conv3D": (lambda **k: layers.Conv3D(2, 2, use_bias=False, **k), (3, 4, 3, 2)),
+    "Dense": (lambda **k: layers.Dense(3, activation="softmax", **k), (4,)),
+    "Dropout": (lambda **k: layers.Dropout(0.4, seed=1, **k), (6,)),
+    "Flatten": (lambda **k: layers.Flatten(**k), (3, 2, 2)),
+    "GlobalAveragePooling1D": (lambda **k: layers.GlobalAveragePooling1D(**k), (5, 2)),
+    "GlobalAveragePooling2D": (
+        lambda **k: layers.GlobalAveragePooling2D(keepdims=True, **k),
+        (4, 3, 2),
+    ),
+    "GlobalAveragePooling3D": (lambda **k: layers.GlobalAveragePooling3D(**k), (2, 3, 2, 2)),
+    "GlobalMaxPooling1D": (lambda **k: layers.GlobalMaxPooling1D(**k), (5, 2)),
+    "GlobalMaxPooling2D": (lambda **k: layers.GlobalMaxPooling2D(**k), (4, 3, 2)),
+    "GlobalMaxPooling3D": (lambda **k: layers.GlobalMaxPooling3D(keepdims=True, **k), (2, 3, 2, 2)),
+    "MaxPooling1D": (lambda **k: layers.MaxPooling1D(3, 2, "same", **k), (6, 2)),
+    "MaxPooling2D": (lambda **k: layers.MaxPooling2D(2, **k), (5, 4, 2)),
+    "MaxPooling3D": (lambda **k: layers.MaxPooling3D((1, 2, 2), **k), (2, 4, 3, 2)),
+    "Rescaling": (lambda **k: layers.Rescaling([0.5, 2.0], 1.0, **k), (3, 2)),
+    "Sequential": (
+        lambda **k: Sequential([layers.Conv2D(2, 2, **k), layers.Flatten(**k)]),
+        (3, 3, 1),
+    ),
+}
+
+
+def small_network(dtype: str = "float32", dropout: float = 0.0) -> Sequential:
+    """Return a small convolutional network for samples of shape (6, 6, 1) and three classes."""
+    options = {"dtype": dtype}
+    return Sequential(
+        [
+            layers.Input((6, 6, 1), **options),
+            layers.Conv2D(4, 3, activation="relu", **options),
+            layers.MaxPooling2D(2, **options),
+            layers.Flatten(**options),
+            layers.Dropout(dropout, **options),
+            layers.Dense(3, activation="softmax", **options),
+        ]
+    )
+
+
+def blobs(samples: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return samples of shape (6, 6, 1) in which a bright row tells one of three classes."""
+    generator = np.random.default_rng(seed)
+    y = generator.integers(0, 3, samples)
+    x = generator.normal(0, 0.3, (samples, 6, 6, 1))
+    x[np.arange(samples), 2 * y] += 1
+    return x.astype(np.float32), y
