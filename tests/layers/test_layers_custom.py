@@ -115,6 +115,16 @@ def test_a_layer_without_call_or_gradient_says_what_is_missing():
         Layer()(np.zeros((2, 3)))
 
 
+def test_thawing_a_layer_leaves_its_untrainable_weights_alone():
+    layer = Layer()
+    layer.add_weight("statistic", (1,), trainable=False)
+    layer.add_weight("factor", (1,))
+    layer.trainable = False
+    assert layer.trainable_weights == []
+    layer.trainable = True
+    assert [v.name for v in layer.trainable_weights] == ["factor"]
+
+
 def test_the_names_of_weights_are_unique_within_a_layer():
     layer = Layer()
     layer.add_weight("a", (1,))

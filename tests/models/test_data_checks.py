@@ -30,11 +30,11 @@ BAD_X = [
     (X[:, :5], "x must have shape (samples, 6, 6, 1), got (8, 5, 6, 1)"),
     (np.zeros((8, 6, 6, 3)), "x must have shape (samples, 6, 6, 1), got (8, 6, 6, 3)"),
     (np.zeros((0, 6, 6, 1)), "x must hold at least one sample, got shape (0, 6, 6, 1)"),
-    (X.astype(complex), "x must hold real numbers, got dtype complex128"),
-    (X.astype(str), "x must hold real numbers, got dtype <U"),
-    (X.astype(object), "x must hold real numbers, got dtype object"),
-    ([[1, 2], [3]], "x must be an array of numbers, got rows that differ"),
-    (None, "x must hold real numbers, got dtype object"),
+    (X.astype(complex), "x must be an array of numbers, got one of complex128"),
+    (X.astype(str), "x must be an array of numbers, got one of <U"),
+    (X.astype(object), "x must be an array of numbers, got one of object"),
+    ([[1, 2], [3]], "x must be an array of numbers, got rows of different shapes"),
+    (None, "x must be an array of numbers, got one of object"),
     (
         replaced(X, (3, 1, 2, 0), np.nan),
         "x must be finite numbers of float32, x[3, 1, 2, 0] is nan",
@@ -65,6 +65,13 @@ def test_bad_inputs(model, x, message):
         with pytest.raises(ValueError, match=re.escape(f"{name}: {message}")):
             call()
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_model_without_an_input_shape_refuses_what_is_no_array_of_numbers():
+    model = Sequential([layers.Dense(2)])
+    for x in ([[1, 2], [3]], None, "images"):
+        with pytest.raises(ValueError, match="predict: x must "):
+            model.predict(x)
 
 
 BAD_Y = [
@@ -112,6 +119,7 @@ BAD_OPTIONS = [
     ({"class_weight": {0: -1}}, "fit: class_weight[0] must be a number of at least 0, got -1"),
     ({"class_weight": [1, 2, 3]}, "fit: class_weight must be a dict of class to weight, got"),
     ({"sample_weight": np.ones(7)}, "fit: sample_weight must have the shape (8,)"),
+    ({"sample_weight": [[1], [2, 3]]}, "fit: sample_weight must be an array of numbers, got rows"),
     ({"sample_weight": -np.ones(8)}, "fit: sample_weight must not be negative, got -1.0"),
     ({"sample_weight": np.full(8, np.nan)}, "fit: sample_weight[0] is nan"),
     ({"callbacks": ["x"]}, "callbacks: each of them must be a Callback, got 'x'"),

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from convlet import NonFiniteLossError, Sequential, layers, optimizers, utils
+from convlet import NonFiniteLossError, Sequential, layers, losses, optimizers, utils
 from convlet.callbacks import Callback, ProgressBar
 from networks import blobs, small_network
 
@@ -150,6 +150,44 @@ def test_the_loss_of_weighted_samples_is_divided_by_their_number():
     assert scores["sparse_categorical_accuracy"] == pytest.approx(only["accuracy"])
     all_samples = model.evaluate(X, Y, verbose=0, return_dict=True)
     assert scores["accuracy"] == all_samples["accuracy"]
+
+
+def dice(y, p):
+    """One value for each sample, though predictions have positions."""
+    return 1 - (y * p).mean(axis=(1, 2, 3))
+
+
+def dice_gradient(y, p):
+    return -y / p[0].size
+
+
+def test_a_loss_with_one_value_for_each_sample():
+    x = np.random.default_rng(0).normal(size=(4, 3, 2, 1))
+    targets = np.ones((4, 3, 2, 1))
+    model = Sequential([layers.Conv2D(1, 1, use_bias=False, input_shape=(3, 2, 1))])
+    model.compile(optimizers.SGD(1.0), losses.CustomLoss(dice, dice_gradient))
+    weights = np.array([1.0, 2.0, 0.0, 0.5])
+    kernel = model.get_weights()[0]
+    loss = model.train_on_batch(x, targets, sample_weight=weights)
+    per_sample = 1 - x.mean(axis=(1, 2, 3)) * kernel.item()
+    assert loss == pytest.approx((weights * per_sample).mean())
+    # the derivative of that mean by the one number in the kernel
+    step = (weights * x.mean(axis=(1, 2, 3))).mean()
+    assert model.get_weights()[0].item() == pytest.approx(kernel.item() + step, rel=1e-5)
+    with pytest.raises(ValueError, match="there must be one weight for each, got weights of shape"):
+        model.train_on_batch(x, targets, sample_weight=np.ones((4, 3, 2)))
+
+
+def test_weights_of_samples_and_classes_multiply_at_every_position():
+    x = np.random.default_rng(0).normal(size=(4, 3, 2, 1))
+    y = np.random.default_rng(1).integers(0, 2, (4, 3, 2))
+    model = Sequential([layers.Conv2D(2, 1, activation="softmax", input_shape=(3, 2, 1))])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    of_sample, of_class = np.array([1.0, 2.0, 0.0, 0.5]), np.array([3.0, 1.0])
+    product = of_sample[:, None, None] * of_class[y]
+    expected = model.test_on_batch(x, y, sample_weight=product)
+    given = model.train_on_batch(x, y, sample_weight=of_sample, class_weight={0: 3.0})
+    assert given == pytest.approx(expected)
 
 
 def test_a_batch_smaller_than_the_others_counts_by_its_samples():
@@ -324,6 +362,26 @@ def test_a_bar_on_a_terminal():
     assert "Evaluate" in text.getvalue()
     model.predict(X, callbacks=[ProgressBar(console=console)])
     assert "Predict" in text.getvalue()
+
+
+class Fail(Callback):
+    """Fails in the middle."""
+
+    def on_predict_batch_end(self, batch, logs=None):
+        raise OSError("disk full")
+
+
+def test_a_bar_gives_the_terminal_back_when_something_fails():
+    from io import StringIO
+
+    from rich.console import Console
+
+    text = StringIO()
+    bar = ProgressBar(console=Console(file=text, force_terminal=True, width=120))
+    with pytest.raises(OSError, match="disk full"):
+        compiled().predict(X, callbacks=[bar, Fail()])
+    show_cursor = "\x1b[?25h"
+    assert text.getvalue().endswith(show_cursor)
 
 
 def test_metrics_of_one_name_are_refused():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from convlet import arguments
 
@@ -71,9 +71,12 @@ class Callback:
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch of prediction."""
 
+    def close(self) -> None:
+        """Release what was opened: called once at the end, whatever happened."""
+
 
 class CallbackList:
-    """Calls the hooks of several callbacks, in order.
+    """Calls the hooks of several callbacks, in order; a context that closes them in the end.
 
     Raises
     ------
@@ -88,6 +91,13 @@ class CallbackList:
                 raise arguments.invalid("callbacks", "each of them", "a Callback", callback)
             callback.set_model(model)
             callback.set_params(params)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for callback in self.callbacks:
+            callback.close()
 
     def __call__(self, hook: str, *args: Any) -> None:
         """Call ``hook`` of every callback."""

@@ -84,8 +84,8 @@ class ProgressBar(Callback):
         """Know that what follows is training."""
         self._training = True
 
-    def on_train_end(self, logs: Logs | None = None) -> None:
-        """Close a bar that an interruption left open."""
+    def close(self) -> None:
+        """Give the terminal back if an interruption left a bar open."""
         self._training = False
         if self._progress is not None:
             self._progress.stop()

@@ -113,11 +113,14 @@ OPERATORS: dict[str, Operator] = {
         python_code.loss,
         "prediction targets weights",
         "values",
-        (Gradient("prediction", "loss_gradient", "prediction targets weights"),),
+        (Gradient("prediction", "loss_gradient", "prediction targets weights values"),),
         whole_batch=True,
     ),
     "loss_gradient": Operator(
-        python_code.loss_gradient, "prediction targets weights", "δprediction", whole_batch=True
+        python_code.loss_gradient,
+        "prediction targets weights values",
+        "δprediction",
+        whole_batch=True,
     ),
     "python": Operator(
         python_code.call,

@@ -15,24 +15,32 @@ import numpy as np
 
 def _spread(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the weights with as many axes as the values, so that they multiply."""
+    if weights.ndim > values.ndim:
+        raise ValueError(
+            f"loss: there is one value for each sample, of shape {values.shape}, "
+            f"so there must be one weight for each, got weights of shape {weights.shape}"
+        )
     return weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
 
 
 def loss(
     prediction: np.ndarray, targets: np.ndarray, weights: np.ndarray, function: Any
 ) -> np.ndarray:
-    """Return the weighted loss of each target, shape (batch, ...)."""
+    """Return the weighted loss of each target, or of each sample."""
     values = function.call(targets, prediction)
     return values * _spread(weights, values)
 
 
 def loss_gradient(
-    prediction: np.ndarray, targets: np.ndarray, weights: np.ndarray, function: Any
+    prediction: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray,
+    values: np.ndarray,
+    function: Any,
 ) -> np.ndarray:
     """Return the gradient of the batch's loss, Σ weight * value / count, by the prediction."""
     gradient = function.gradient(targets, prediction)
-    count = int(np.prod(prediction.shape[:-1]))
-    return gradient * (_spread(weights, gradient) / count).astype(gradient.dtype)
+    return gradient * (_spread(weights, gradient) / values.size).astype(gradient.dtype)
 
 
 def _checked(layer: Any, what: str, value: object, like: np.ndarray, shape: object) -> np.ndarray:

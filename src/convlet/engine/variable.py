@@ -26,6 +26,7 @@ class Variable:
     seed : int
         Given to the initializer.
     trainable : bool
+        Whether training may change it. A layer that is frozen sets ``frozen`` besides.
     """
 
     def __init__(
@@ -40,10 +41,16 @@ class Variable:
         self.name = name
         self.shape = shape
         self.dtype = dtype
-        self.trainable = trainable
+        self.frozen = False
+        self._may_train = trainable
         self._initializer = initializer
         self._seed = seed
         self._value: np.ndarray | None = None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes it."""
+        return self._may_train and not self.frozen
 
     @property
     def size(self) -> int:

@@ -150,8 +150,9 @@ class Layer(Configurable):
             self.dtype,
             self.read_initializer(f"weight {name!r}", initializer),
             random.next_seed(),
-            trainable and self._trainable,
+            trainable,
         )
+        variable.frozen = not self._trainable
         self._weights.append(variable)
         return variable
 
@@ -179,7 +180,7 @@ class Layer(Configurable):
     def trainable(self, value: bool) -> None:
         self._trainable = arguments.boolean(self.owner, "trainable", value)
         for variable in self.weights:
-            variable.trainable = value
+            variable.frozen = not value
 
     def named_weights(self) -> dict[str, Variable]:
         """Return the weights by their paths within the layer."""

@@ -14,6 +14,7 @@ import numpy as np
 from convlet import arguments
 from convlet.layers.layer import Shape
 from convlet.losses import Loss, spread_weights
+from convlet.losses.targets import as_numbers
 
 _CHECKED_AT_ONCE = 1024  # samples; what is converted for a check should not double the memory
 
@@ -37,7 +38,7 @@ class Samples:
         Numbers of any type.
     y : ndarray, shape (samples, ...)
         Targets as the loss wants them.
-    weights : ndarray or None, shape of the loss's values
+    weights : ndarray or None, shape (samples,) or that of the targets
         None stands for ones.
     dtype : str
         The float type that images are converted to.
@@ -91,12 +92,7 @@ def check_images(owner: str, x: object, input_shape: Shape, dtype: str) -> np.nd
     ValueError
         For anything but real numbers, another shape, no samples, and values that are not finite.
     """
-    try:
-        array = np.asarray(x)
-    except ValueError:
-        raise ValueError(f"{owner}: x must be an array of numbers, got rows that differ") from None
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{owner}: x must hold real numbers, got dtype {array.dtype}")
+    array = as_numbers(owner, "x", x)
     _check_shape(owner, array.shape, input_shape)
     if len(array) == 0:
         raise ValueError(f"{owner}: x must hold at least one sample, got shape {array.shape}")
@@ -155,13 +151,21 @@ def check_samples(
     targets = loss.check_targets(y, output_shape, owner)
     weights = None
     if sample_weight is not None:
-        weights = spread_weights(sample_weight, output_shape[:-1], model.dtype, owner)
+        # a loss may have one value for each sample, so weights are not spread over positions here
+        one_each = as_numbers(owner, "sample_weight", sample_weight).ndim == 1
+        shape = images.shape[:1] if one_each else output_shape[:-1]
+        weights = spread_weights(sample_weight, shape, model.dtype, owner)
         if (weights < 0).any():
             raise ValueError(f"{owner}: sample_weight must not be negative, got {weights.min()}")
     if class_weight is not None:
         of_class = _class_weights(owner, class_weight, targets, output_shape)
-        weights = of_class if weights is None else weights * of_class
+        weights = of_class if weights is None else _times(weights, of_class)
     return Samples(images, targets, weights, model.dtype)
+
+
+def _times(weights: np.ndarray, of_class: np.ndarray) -> np.ndarray:
+    """Return the weight of each target, given that of each sample and of each target's class."""
+    return weights.reshape(weights.shape + (1,) * (of_class.ndim - weights.ndim)) * of_class
 
 
 def _class_weights(

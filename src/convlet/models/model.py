@@ -12,6 +12,7 @@ from convlet import losses, metrics, optimizers, saving
 from convlet.callbacks import Callback, History
 from convlet.engine import Builder, Program, Variable, plan
 from convlet.layers.layer import Layer, Shape
+from convlet.losses.targets import as_numbers
 from convlet.models import training
 from convlet.models.data import Batch, as_floats, check_images, check_samples
 from convlet.models.scores import Scores
@@ -167,10 +168,10 @@ class Model(Layer):
             self._programs[key] = plan(builder, output, None if mode == "predict" else self.loss)
         return self._programs[key]
 
-    def ensure_input(self, x: Any) -> None:
+    def ensure_input(self, owner: str, x: Any) -> None:
         """Build the model for the shape of ``x`` if it was given no input shape."""
         if not self.built:
-            self.ensure_built((None, *np.shape(x)[1:]))
+            self.ensure_built((None, *as_numbers(owner, "x", x).shape[1:]))
 
     # --- compiling ---
 
@@ -315,7 +316,7 @@ class Model(Layer):
         KeyboardInterrupt
             After Ctrl-C, when the current batch is done; what was learned is kept.
         """
-        self.ensure_input(x)
+        self.ensure_input("fit", x)
         return training.fit(
             self,
             x,
@@ -361,7 +362,7 @@ class Model(Layer):
         ValueError
             If the data does not fit the model and the loss.
         """
-        self.ensure_input(x)
+        self.ensure_input("evaluate", x)
         scores = training.evaluate(
             self,
             x,
@@ -396,7 +397,7 @@ class Model(Layer):
         ValueError
             If ``x`` does not fit the model.
         """
-        self.ensure_input(x)
+        self.ensure_input("predict", x)
         return training.predict(
             self, x, batch_size=batch_size, verbose=verbose, callbacks=callbacks or ()
         )
@@ -404,7 +405,7 @@ class Model(Layer):
     def _batch(
         self, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
     ) -> Batch:
-        self.ensure_input(x)
+        self.ensure_input(owner, x)
         samples = check_samples(owner, x, y, sample_weight, class_weight, self)
         return next(samples.batches(len(samples)))
 
@@ -446,7 +447,7 @@ class Model(Layer):
         ValueError
             If ``x`` does not fit the model.
         """
-        self.ensure_input(x)
+        self.ensure_input("predict_on_batch", x)
         images = check_images("predict_on_batch", x, self.input_shape, self.dtype)
         return training.predict_step(self, as_floats(images, self.dtype))
 

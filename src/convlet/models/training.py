@@ -133,7 +133,7 @@ def fit(
     steps = _steps(len(samples), batch_size)
     told = _callbacks(model, [history, *callbacks], verbose, epochs, steps, "fit")
     model.stop_training = False
-    with DeferredInterrupt() as interrupt:
+    with told, DeferredInterrupt() as interrupt:
         told("on_train_begin", None)
         try:
             for epoch in range(initial_epoch, epochs):
@@ -220,8 +220,8 @@ def evaluate(
     batch_size = _batch_size("evaluate", batch_size)
     samples = check_samples("evaluate", x, y, sample_weight, None, model)
     steps = _steps(len(samples), batch_size)
-    told = _callbacks(model, callbacks, verbose, 1, steps, "evaluate")
-    return run_evaluation(model, samples, batch_size, told)
+    with _callbacks(model, callbacks, verbose, 1, steps, "evaluate") as told:
+        return run_evaluation(model, samples, batch_size, told)
 
 
 def predict(
@@ -231,13 +231,13 @@ def predict(
     batch_size = _batch_size("predict", batch_size)
     images = check_images("predict", x, model.input_shape, model.dtype)
     steps = _steps(len(images), batch_size)
-    told = _callbacks(model, callbacks, verbose, 1, steps, "predict")
-    told("on_predict_begin", None)
     predictions = []
-    for step in range(steps):
-        told("on_predict_batch_begin", step, None)
-        rows = slice(step * batch_size, (step + 1) * batch_size)
-        predictions.append(predict_step(model, as_floats(images[rows], model.dtype)))
-        told("on_predict_batch_end", step, None)
-    told("on_predict_end", None)
+    with _callbacks(model, callbacks, verbose, 1, steps, "predict") as told:
+        told("on_predict_begin", None)
+        for step in range(steps):
+            told("on_predict_batch_begin", step, None)
+            rows = slice(step * batch_size, (step + 1) * batch_size)
+            predictions.append(predict_step(model, as_floats(images[rows], model.dtype)))
+            told("on_predict_batch_end", step, None)
+        told("on_predict_end", None)
     return np.concatenate(predictions)
