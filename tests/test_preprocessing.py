@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
-from convlet.preprocessing import Preprocessing, load_input, read_npy
+from convlet.npy import read_npy
+from convlet.preprocessing import Preprocessing, load_input
 
 GREY = Preprocessing(2, 3, 1, 0.0, 255.0)
 RGB = Preprocessing(2, 3, 3, 0.0, 255.0)

@@ -8,16 +8,16 @@ is allocated only once the file has been seen to hold it.
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convlet import arguments
+from convlet.npy import read_npy
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,8 +31,6 @@ _MAX_FLOAT32 = float(np.finfo(np.float32).max)
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
 _MODES_8_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _MODES_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
-
-_MAX_RANK = 32  # NumPy's own limit before version 2
 
 
 @dataclass(frozen=True)
@@ -167,59 +165,6 @@ def load_input(path: str | os.PathLike[str], preprocessing: Preprocessing | None
             f"{path}: the model carries no image preprocessing, so a .npy file is needed"
         )
     return preprocessing.load_image(path)
-
-
-def read_npy(stream: IO[bytes], size: int, where: str, *, text: bool = False) -> np.ndarray:
-    """Return the array of a stream in NumPy's ``.npy`` format, version 1.0, never unpickling.
-
-    Versions 2.0 and 3.0 exist for headers of more than 64 KiB and for field names; arrays of
-    numbers need neither, and a header of up to 4 GiB is not read to find that out.
-
-    Parameters
-    ----------
-    stream : binary stream
-        At its beginning.
-    size : int
-        Bytes in the stream, which the header must account for to the last.
-    where : str
-        What to call the stream in errors.
-    text : bool
-        Whether Unicode strings are expected; numbers or booleans otherwise.
-
-    Raises
-    ------
-    ValueError
-        If the stream holds anything else, or more or fewer bytes than its header announces.
-    """
-    try:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError("not version 1.0")
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-    except Exception as error:  # the header is a Python literal: most exceptions can come of one
-        raise ValueError(f"{where}: damaged, or not a .npy array of version 1.0") from error
-    available = size - stream.tell()
-    _check_header(shape, dtype, available, where, text)
-    data = bytearray(stream.read(available))  # a copy, for an array that can be written to
-    if len(data) != available:
-        raise ValueError(f"{where}: the data ends early")
-    return np.ndarray(shape, dtype, data, order="F" if fortran_order else "C")
-
-
-def _check_header(
-    shape: tuple[int, ...], dtype: np.dtype, available: int, where: str, text: bool
-) -> None:
-    """Refuse a ``.npy`` header that announces another kind of data, or not what is there."""
-    if dtype.kind not in ("U" if text else "biuf"):
-        requirement = "strings" if text else "numbers or booleans"
-        raise ValueError(f"{where}: the array must hold {requirement}, got dtype {dtype}")
-    if len(shape) > _MAX_RANK or min(shape, default=1) < 1:
-        raise ValueError(
-            f"{where}: the shape must be at most {_MAX_RANK} sizes of at least 1, got {shape}"
-        )
-    if math.prod(shape) * dtype.itemsize != available or dtype.itemsize == 0:
-        raise ValueError(
-            f"{where}: the header announces shape {shape} of {dtype}, but {available} bytes follow"
-        )
 
 
 def _decode(path: Path) -> Image.Image:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from convlet.datasets.dataset import DataSet
-from convlet.preprocessing import read_npy
+from convlet.npy import read_npy
 
 _KERAS_KEYS = ("x_train", "y_train", "x_test", "y_test")
 _PLAIN_KEYS = ("x", "y")
