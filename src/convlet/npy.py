@@ -1,4 +1,4 @@
-"""NumPy's ``.npy`` format read without trust: no pickles, and no array before its header is right."""
+"""NumPy's ``.npy`` format read without trust: no pickles, no array before its header is right."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import pytest
 
 from convlet.engine import Buffer, Builder, Program, Variable, plan
 from convlet.engine.operators import OPERATORS, Gradient, bind
+from convlet.ops import tap_table
 from numerics import SumOfSquares, add_conv, add_dense, add_flatten, normal, variable
 
 
@@ -177,6 +178,18 @@ def test_with_everything_frozen_there_is_no_way_back():
     assert (program.backward, program.gradients) == ((), {})
 
 
+def test_a_python_layers_frozen_weight_has_no_gradient():
+    """Its gradient operator computes all of them; the frozen one is not a result."""
+    builder = Builder(training=True)
+    x = builder.feed("input", (3,))
+    frozen = builder.parameter(variable("frozen", 3, trainable=False))
+    trained = builder.parameter(variable("trained", 3))
+    program = plan(builder, builder.apply("python", x, frozen, trained, shape=(3,)), SumOfSquares())
+    assert list(program.gradients) == [trained.name]
+    assert program.backward[-1].operator == "python_gradient"
+    assert program.gradients[trained.name] == program.backward[-1].writes[2]
+
+
 def test_a_branch_that_leads_nowhere_has_no_gradient():
     builder = Builder(training=True)
     x = builder.feed("input", (4,))
@@ -285,7 +298,10 @@ def pooled_network(training: bool = True) -> Program:
         bias = builder.parameter(variable("bias", 2))
         x = builder.apply("add_bias", x, bias, shape=x.shape)
     x = builder.apply("add", x, x, shape=x.shape)
-    x = add_dense(builder, add_flatten(builder, x), variable("dense", 8, 3))
+    with builder.scope("pool"):  # in a program for prediction nobody reads its winners
+        table = tap_table((4,), (2,), 2)
+        x = builder.apply("max_pool", x, shape=(2, 2), table=table)
+    x = add_dense(builder, add_flatten(builder, x), variable("dense", 4, 3))
     with builder.scope("softmax"):
         x = builder.apply("softmax", x, shape=(3,))
     return plan(builder, x, CrossEntropy())
@@ -355,7 +371,8 @@ def test_a_program_prints_itself():
         "phase 1 (whole batch)\n"
         "  last/loss/loss = loss(dense/dense_1, targets, weights)  ()\n"
         "phase 2 (whole batch)\n"
-        "  grad(dense/dense_1) = loss_gradient(dense/dense_1, targets, weights)  (3,)\n"
+        "  grad(dense/dense_1) = loss_gradient(dense/dense_1, targets, weights, last/loss/loss)"
+        "  (3,)\n"
         "phase 3\n"
         "  grad(dense/dense) = dense_kernel_gradient(input, grad(dense/dense_1))  (4, 3)"
     )

@@ -335,6 +335,35 @@ def test_every_position_may_have_a_weight():
     check_gradients(program, feeds)
 
 
+def summed_over_images(builder: Builder, x: Buffer) -> Program:
+    """Return a program whose loss has one value for each image of a grid of predictions."""
+
+    class PerImage(SumOfSquares):
+        def call(self, targets: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+            return ((prediction - targets) ** 2).sum(axis=(1, 2, 3))
+
+    x = add_dense(builder, x, variable("before", IMAGE[-1], CHANNELS))
+    return plan(builder, x, PerImage())
+
+
+def test_a_loss_may_have_one_value_an_image():
+    builder = Builder(training=True)
+    program = summed_over_images(builder, builder.feed("input", IMAGE))
+    feeds = feeds_for(program)
+    assert run(program, feeds)[program.loss].shape == (BATCH,)
+    check_gradients(program, feeds)
+
+
+def test_more_weights_than_values_are_named():
+    builder = Builder(training=True)
+    program = summed_over_images(builder, builder.feed("input", IMAGE))
+    message = (
+        r"^loss: there is one value for each sample, of shape \(3,\), .* of shape \(3, 6, 5\)$"
+    )
+    with pytest.raises(ValueError, match=message):
+        run(program, feeds_for(program) | {"weights": np.ones((BATCH, 6, 5))})
+
+
 def test_a_weight_of_zero_takes_an_image_out():
     program = planned(loss)
     feeds = feeds_for(program) | {"weights": np.array([1.0, 0, 1])}

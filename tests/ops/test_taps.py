@@ -213,9 +213,9 @@ CHOICE = "one of 'valid', 'same', 'causal'"
         ("dilation_rate", "2", PAIR),
         ("padding", "full", CHOICE),
         ("padding", "", CHOICE),
-        ("padding", (), "2 pairs (begin, end)"),
-        ("padding", [(1, 1)], "2 pairs (begin, end)"),
-        ("padding", [(1, 1)] * 3, "2 pairs (begin, end)"),
+        ("padding", (), "'valid', 'same', 'causal' or 2 pairs (begin, end)"),
+        ("padding", [(1, 1)], "'valid', 'same', 'causal' or 2 pairs (begin, end)"),
+        ("padding", [(1, 1)] * 3, "'valid', 'same', 'causal' or 2 pairs (begin, end)"),
     ],
 )
 def test_a_wrong_argument_is_named(argument: str, value: object, requirement: str):

@@ -38,8 +38,10 @@ class Builder:
         """Name what is written inside after the layer ``name``."""
         outer = self._scope
         self._scope = (*outer, name)
-        yield
-        self._scope = outer
+        try:
+            yield
+        finally:
+            self._scope = outer
 
     def _buffer(self, name: str, shape: tuple[int, ...], per_image: bool = True) -> Buffer:
         unique, number = name, 1

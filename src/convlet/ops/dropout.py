@@ -56,7 +56,7 @@ def _kept(images: int, units: int, rate: float, layer: int, random: np.ndarray) 
     )
     words = np.stack(philox(counter, (seed & 0xFFFFFFFF, seed >> 32)), axis=-1)
     threshold = np.uint64(round((1 - rate) * 2**32))
-    return words.reshape(images, -1)[:, :units] < threshold
+    return words.reshape(images, 4 * blocks)[:, :units] < threshold
 
 
 def dropout(x: np.ndarray, random: np.ndarray, rate: float, layer: int) -> np.ndarray:

@@ -43,13 +43,18 @@ def correlate(f: np.ndarray, g: np.ndarray, mode: str = "full") -> np.ndarray:
     Raises
     ------
     ValueError
-        If the ranks differ, a signal is empty, or ``g`` is larger than ``f`` in mode "valid".
+        If a signal is not real or empty, the ranks differ, or ``g`` is larger than ``f`` in mode
+        "valid".
     """
     mode = arguments.choice("correlate", "mode", mode, _MODES)
     f, g = np.asarray(f), np.asarray(g)
     if f.ndim != g.ndim or f.ndim == 0:
         raise ValueError(
             f"correlate: f and g must have the same rank of at least 1, got {f.ndim} and {g.ndim}"
+        )
+    if f.dtype.kind not in "fiub" or g.dtype.kind not in "fiub":
+        raise ValueError(
+            f"correlate: f and g must hold real numbers, got dtypes {f.dtype} and {g.dtype}"
         )
     dtype = np.result_type(f, g)
     dtype = dtype if dtype == np.float32 else np.dtype(np.float64)

@@ -140,6 +140,27 @@ def _padding_of_axis(padding: str, size: int, extent: int, stride: int) -> tuple
     return 0, 0
 
 
+def _padding_of_axes(
+    owner: str,
+    padding: Padding,
+    shape: Sequence[int],
+    extents: Sequence[int],
+    strides: Sequence[int],
+) -> list[tuple[int, int]]:
+    """Return (begin, end) of every axis."""
+    if isinstance(padding, str):
+        word = arguments.choice(owner, "padding", padding, ("valid", "same", "causal"))
+        return [
+            _padding_of_axis(word, n, extent, s)
+            for n, extent, s in zip(shape, extents, strides, strict=True)
+        ]
+    if not isinstance(padding, Sequence) or len(padding) != len(shape):
+        requirement = f"'valid', 'same', 'causal' or {len(shape)} pairs (begin, end)"
+        raise arguments.invalid(owner, "padding", requirement, padding)
+    begins_and_ends = [arguments.per_axis(owner, "padding", pair, 2, 0) for pair in padding]
+    return [(begin, end) for begin, end in begins_and_ends]
+
+
 def tap_table(
     input_shape: Sequence[int],
     kernel_shape: Sequence[int],
@@ -172,17 +193,8 @@ def tap_table(
     kernel = arguments.per_axis(owner, "kernel_shape", kernel_shape, rank)
     stride = arguments.per_axis(owner, "strides", strides, rank)
     dilation = arguments.per_axis(owner, "dilation_rate", dilation_rate, rank)
-    if isinstance(padding, str):
-        arguments.choice(owner, "padding", padding, ("valid", "same", "causal"))
-        extents = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-        pads = [
-            _padding_of_axis(padding, n, extent, s)
-            for n, extent, s in zip(shape, extents, stride, strict=True)
-        ]
-    else:
-        if len(padding) != rank:
-            raise arguments.invalid(owner, "padding", f"{rank} pairs (begin, end)", padding)
-        pads = [arguments.per_axis(owner, "padding", pair, 2, 0) for pair in padding]  # type: ignore[misc]
+    extents = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    pads = _padding_of_axes(owner, padding, shape, extents, stride)
     axes = tuple(
         Axis(n, k, s, d, *pad)
         for n, k, s, d, pad in zip(shape, kernel, stride, dilation, pads, strict=True)
