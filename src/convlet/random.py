@@ -13,7 +13,8 @@ import numpy as np
 from convlet import arguments
 
 _MASK_63 = (1 << 63) - 1
-_sequence = np.random.SeedSequence()
+# made when it is first needed: importing numpy.random takes a tenth of the library's import time
+_sequence: np.random.SeedSequence | None = None
 
 
 def set_random_seed(seed: int) -> None:
@@ -35,6 +36,9 @@ def set_random_seed(seed: int) -> None:
 
 def next_seed() -> int:
     """Return the next seed of the sequence, an integer of 63 bits."""
+    global _sequence
+    if _sequence is None:
+        _sequence = np.random.SeedSequence()
     (child,) = _sequence.spawn(1)
     return int(child.generate_state(1, np.uint64)[0]) & _MASK_63
 

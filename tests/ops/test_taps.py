@@ -239,3 +239,8 @@ def test_a_wrong_pair_of_padding_is_named(pair: object):
 def test_padding_that_is_neither_word_nor_sequence_is_named(padding: object):
     with pytest.raises(ValueError, match=r"^tap_table: padding must be "):
         tap_table((5, 5), (3, 3), padding=padding)
+
+
+def test_padding_may_be_an_array():
+    given = tap_table((5, 5), (3, 3), padding=np.array([[1, 1], [0, 2]]))
+    assert given == tap_table((5, 5), (3, 3), padding=[(1, 1), (0, 2)])

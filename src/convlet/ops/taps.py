@@ -15,7 +15,7 @@ to output, the input gradient from output to input, the kernel gradient reads bo
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -154,10 +154,11 @@ def _padding_of_axes(
             _padding_of_axis(word, n, extent, s)
             for n, extent, s in zip(shape, extents, strides, strict=True)
         ]
-    if not isinstance(padding, Sequence) or len(padding) != len(shape):
+    pairs = list(padding) if isinstance(padding, Iterable) else []
+    if not isinstance(padding, Iterable) or len(pairs) != len(shape):
         requirement = f"'valid', 'same', 'causal' or {len(shape)} pairs (begin, end)"
         raise arguments.invalid(owner, "padding", requirement, padding)
-    begins_and_ends = [arguments.per_axis(owner, "padding", pair, 2, 0) for pair in padding]
+    begins_and_ends = [arguments.per_axis(owner, "padding", pair, 2, 0) for pair in pairs]
     return [(begin, end) for begin, end in begins_and_ends]
 
 

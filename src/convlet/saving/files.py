@@ -4,44 +4,55 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file under a temporary name beside it, sync it to the disk, and rename it.
 
+    As with a file that is opened and written, a link stays and the file that it leads to is
+    replaced; that file keeps its mode, and a new one has what the umask leaves.
+
     Raises
     ------
     OSError
-        If any of that fails; what was at ``path`` is still there then.
+        If any of that fails; what was at ``path`` is still there then, and nothing else.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    temporary = target.with_name(f".convlet-{secrets.token_hex(8)}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:  # "x": a new file, whatever may be lying there
+            _take_mode(file.fileno(), target)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp keeps others out; a file made the usual way has the mode that the umask leaves
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
+        temporary.replace(target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):  # people know nothing of the temporary name
+            error.filename = str(path)
+            del error.filename2
         raise
-    _sync_directory(path.parent)
+    _sync_folder(target.parent)
 
 
-def _umask() -> int:
-    mask = os.umask(0)  # there is no way to read it without setting it
-    os.umask(mask)
-    return mask
+def _take_mode(handle: int, old: Path) -> None:
+    """Give an open file the mode of the one that it will replace, before it holds anything."""
+    with contextlib.suppress(FileNotFoundError):
+        os.fchmod(handle, stat.S_IMODE(old.stat().st_mode))
 
 
-def _sync_directory(directory: Path) -> None:
-    """Make a rename last through a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut, where the file system can.
+
+    The file is in its place by then: that a folder cannot be opened or synced is no failure.
+    """
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
