@@ -13,12 +13,14 @@ from convlet.datasets import digits
 def test_shapes_types_and_split():
     (x_train, y_train), (x_test, y_test) = digits.load_data()
 
-    assert (x_train.shape, y_train.shape) == ((1437, 8, 8), (1437,))
-    assert (x_test.shape, y_test.shape) == ((360, 8, 8), (360,))
+    assert (x_train.shape, y_train.shape) == ((1438, 8, 8), (1438,))
+    assert (x_test.shape, y_test.shape) == ((359, 8, 8), (359,))
     assert {array.dtype for array in (x_train, y_train, x_test, y_test)} == {np.dtype(np.uint8)}
     source = load_digits()
-    np.testing.assert_array_equal(np.concatenate([x_train, x_test]), source.images)
-    np.testing.assert_array_equal(np.concatenate([y_train, y_test]), source.target)
+    np.testing.assert_array_equal(x_test, source.images[4::5])
+    np.testing.assert_array_equal(y_test, source.target[4::5])
+    np.testing.assert_array_equal(x_train, np.delete(source.images, np.s_[4::5], axis=0))
+    np.testing.assert_array_equal(y_train, np.delete(source.target, np.s_[4::5]))
     assert (x_train.min(), x_train.max()) == (0, 16)
 
 

