@@ -71,8 +71,8 @@ def test_slices_and_positions_say_the_same(table: TapTable):
     outputs_of = np.arange(np.prod(table.output_shape, dtype=int)).reshape(table.output_shape)
     inputs_of = np.arange(np.prod(table.input_shape, dtype=int)).reshape(table.input_shape)
     from_slices = {
-        (o, number, i)
-        for number, (_, outputs, inputs) in enumerate(table)
+        (o, table.number(tap), i)
+        for tap, outputs, inputs in table
         for o, i in zip(np.ravel(outputs_of[outputs]), np.ravel(inputs_of[inputs]), strict=True)
     }
     positions = table.positions()
@@ -244,3 +244,14 @@ def test_padding_that_is_neither_word_nor_sequence_is_named(padding: object):
 def test_padding_may_be_an_array():
     given = tap_table((5, 5), (3, 3), padding=np.array([[1, 1], [0, 2]]))
     assert given == tap_table((5, 5), (3, 3), padding=[(1, 1), (0, 2)])
+
+
+def test_taps_that_meet_nothing_but_padding_are_passed_over():
+    table = tap_table((3,), (10**9,), padding="same")
+    assert [tap for tap, _, _ in table] == [(t,) for t in range(499999997, 500000002)]
+
+
+def test_a_window_has_less_than_two_to_the_31_taps():
+    message = r"^tap_table: the window must be of less than 2\*\*31 taps, got \(65536, 32768\)$"
+    with pytest.raises(ValueError, match=message):
+        tap_table((5, 5), (1 << 16, 1 << 15), padding="same")

@@ -235,8 +235,14 @@ class Rescaling(Layer):
 
     def _numbers(self, name: str, value: Any) -> float | list[float]:
         if isinstance(value, (list, tuple, np.ndarray)) and np.ndim(value) == 1:
-            return [arguments.real(self.owner, name, item) for item in value]
-        return arguments.real(self.owner, name, value)
+            return [self._number(name, item) for item in value]
+        return self._number(name, value)
+
+    def _number(self, name: str, value: Any) -> float:
+        number = arguments.real(self.owner, name, value)
+        if abs(number) > np.finfo(self.dtype).max:
+            raise arguments.invalid(self.owner, name, f"within the range of {self.dtype}", value)
+        return number
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's shape."""

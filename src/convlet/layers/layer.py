@@ -11,7 +11,7 @@ import numpy as np
 
 from convlet import arguments, config, initializers, random
 from convlet.engine import Buffer, Builder, Variable, plan, run
-from convlet.serialization import Configurable, snake_case
+from convlet.serialization import Configurable, constructor_parameters, snake_case
 
 Shape = tuple[int | None, ...]
 _FLOAT_TYPES = ("float32", "float64")
@@ -61,7 +61,8 @@ class Layer(Configurable):
             raise arguments.invalid(cls, "name", "a string without '/' and white space", name)
         self.has_default_name = name is None
         self.name = snake_case(cls) if name is None else name
-        self.dtype = arguments.choice(self.owner, "dtype", dtype or config.floatx(), _FLOAT_TYPES)
+        dtype = config.floatx() if dtype is None else dtype
+        self.dtype = arguments.choice(self.owner, "dtype", dtype, _FLOAT_TYPES)
         self._trainable = arguments.boolean(self.owner, "trainable", trainable)
         self.given_input_shape: Shape | None = None
         if input_shape is not None:
@@ -103,7 +104,7 @@ class Layer(Configurable):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the output's shape for an input's, the batch axis included, None where unknown.
 
-        Here, for one's own layers: `call` is tried on zeros.
+        Here, for one's own layers: `call` is tried on zeros, with weights of zero.
 
         Raises
         ------
@@ -116,8 +117,11 @@ class Layer(Configurable):
                 f"{self.owner}: the input has sizes left open, {input_shape}; "
                 "define compute_output_shape(input_shape)"
             )
-        x = np.zeros((1, *sizes), self.dtype)
-        y = self.call(x, *(v.value for v in self._weights), **self._keywords(training=False))
+        # zeros that take no memory, whatever the sizes
+        zero = np.zeros((), self.dtype)
+        x = np.broadcast_to(zero, (1, *sizes))
+        weights = [np.broadcast_to(zero, variable.shape) for variable in self._weights]
+        y = self.call(x, *weights, **self._keywords(training=False))
         return (input_shape[0], *np.shape(y)[1:])
 
     def add_weight(
@@ -284,8 +288,29 @@ class Layer(Configurable):
     # --- configuration ---
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the layer again, as JSON types."""
-        return {"name": self.name, "trainable": self._trainable, "dtype": self.dtype}
+        """Return the arguments that make the layer again, as JSON types.
+
+        A layer of one's own needs no `get_config` if it keeps each argument in an attribute of the
+        same name.
+
+        Raises
+        ------
+        ValueError
+            If such a layer did not keep one of them.
+        """
+        config = {"name": self.name, "trainable": self._trainable, "dtype": self.dtype}
+        if type(self).get_config is not Layer.get_config:
+            return config  # the subclass adds its own
+        for name in constructor_parameters(type(self)):
+            if name in config or name == "input_shape":
+                continue
+            if not hasattr(self, name):
+                raise ValueError(
+                    f"{self.owner}: the argument {name} is kept in no attribute of that name, "
+                    "so get_config must be defined"
+                )
+            config[name] = getattr(self, name)
+        return config
 
     def __repr__(self) -> str:
         return f"<{self.owner}>"

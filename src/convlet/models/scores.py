@@ -51,6 +51,8 @@ class Scores:
         for name in names:
             if names.count(name) > 1 or name == "loss":
                 raise ValueError(f"compile: the metrics' names must differ, got {names}")
+        for metric, _ in made:
+            metric.reset_state()  # one that was handed over may have been used before
         self._metrics = made
 
     def result(self) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
+from convlet import arguments
 from convlet import layers as layer_module
 from convlet.engine import Buffer, Builder
 from convlet.layers import InputLayer, Layer
@@ -57,6 +58,7 @@ class Sequential(Model):
         super().__init__(name=name, trainable=trainable, dtype=dtype, input_shape=input_shape)
         self._layers: list[Layer] = []
         self._input: InputLayer | None = None
+        self._last_shape: Shape | None = None  # the output's, for the input's shape
         if input_shape is not None:
             self._set_input(InputLayer(input_shape, dtype=self.dtype))
         for layer in layers or ():
@@ -83,6 +85,13 @@ class Sequential(Model):
             )
         return (None, *self._input.shape)
 
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the output, the batch axis and open sizes None."""
+        if self._last_shape is None:
+            self._last_shape = self.compute_output_shape(self.input_shape)
+        return self._last_shape
+
     def add(self, layer: Layer) -> None:
         """Append a layer.
 
@@ -103,9 +112,9 @@ class Sequential(Model):
         if self._input is None and not self._layers:
             self._take_input_of(layer)
         if self._input is not None:
-            shape = self.compute_output_shape(self.input_shape)
+            shape = self.output_shape
             layer.ensure_built(shape)
-            layer.compute_output_shape(shape)
+            self._last_shape = layer.compute_output_shape(shape)
         if not self._trainable:
             layer.trainable = False
         self._layers.append(layer)
@@ -113,6 +122,7 @@ class Sequential(Model):
 
     def _set_input(self, layer: InputLayer) -> None:
         self._input = layer
+        self._last_shape = None
         self.dtype = layer.dtype
         self.built = True
 
@@ -153,6 +163,7 @@ class Sequential(Model):
         if not self._layers:
             raise ValueError(f"{self.owner}: there is no layer to remove")
         self._programs.clear()
+        self._last_shape = None
         return self._layers.pop()
 
     def build(self, input_shape: Shape) -> None:
@@ -204,7 +215,11 @@ class Sequential(Model):
         if not isinstance(entries, list):
             raise ValueError(f"Sequential: the config's layers must be a list, got {entries!r}")
         chain = [layer_module.registry.get(entry) for entry in entries]
-        return cls(**{**config, "layers": chain})
+        model = cls(**{**config, "layers": chain, "trainable": True})
+        # each layer's own flag counts: one may have been thawed after the model was frozen
+        trainable = config.get("trainable", True)
+        model._trainable = arguments.boolean("Sequential", "trainable", trainable)
+        return model
 
 
 layer_module.registry.register(Sequential)

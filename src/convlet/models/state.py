@@ -13,6 +13,8 @@ from convlet.optimizers import Optimizer
 
 Slots = dict[str, np.ndarray]
 
+_LIMIT = 1 << 63  # counters and seeds are words of random keys
+
 
 class NonFiniteLossError(ArithmeticError):
     """The loss or a weight stopped being a finite number; the weights are the last good ones."""
@@ -60,12 +62,18 @@ class TrainingState:
         owner = "the state of training"
         if not isinstance(config, dict) or set(config) != {"iterations", "epochs", "seed"}:
             raise ValueError(f"{owner} must hold iterations, epochs and seed, got {config!r:.80}")
-        iterations = arguments.integer(owner, "iterations", config["iterations"], 0)
-        epochs = arguments.integer(owner, "epochs", config["epochs"], 0)
-        seed = config["seed"]
-        if seed is not None and arguments.integer(owner, "seed", seed, 0) >= 2**63:
-            raise arguments.invalid(owner, "seed", "below 2**63", seed)
-        self.iterations, self.epochs, self._seed = iterations, epochs, seed
+        numbers = {
+            name: None
+            if name == "seed" and value is None
+            else arguments.integer(owner, name, value, 0)
+            for name, value in config.items()
+        }
+        for name, number in numbers.items():
+            if number is not None and number >= _LIMIT:
+                raise arguments.invalid(owner, name, "below 2**63", number)
+        self.iterations = numbers["iterations"] or 0
+        self.epochs = numbers["epochs"] or 0
+        self._seed = numbers["seed"]
 
     def random_key(self) -> np.ndarray:
         """Return what a program's random buffer holds during the next step."""

@@ -31,8 +31,8 @@ def max_pool(x: np.ndarray, table: TapTable) -> tuple[np.ndarray, np.ndarray]:
     unset = table.taps
     y = np.full(shape, -np.inf, x.dtype)
     winner = np.full(shape, unset, np.min_scalar_type(unset))
-    for number, (_, outputs, inputs) in enumerate(table):
-        window = (_ALL, *outputs)
+    for tap, outputs, inputs in table:
+        window, number = (_ALL, *outputs), table.number(tap)
         candidate, best = x[(_ALL, *inputs)], y[window]
         # `unset` lets a window of nothing but -inf have a winner, too
         better = (candidate > best) | (winner[window] == unset)
@@ -48,9 +48,9 @@ def max_pool_gradient(
     """Return ∂J/∂x: each δ goes to the position that its window's winning tap read."""
     shape = (len(output_gradient), *table.input_shape, output_gradient.shape[-1])
     input_gradient = np.zeros(shape, output_gradient.dtype)
-    for number, (_, outputs, inputs) in enumerate(table):
+    for tap, outputs, inputs in table:
         window = (_ALL, *outputs)
-        chosen = winner[window] == number
+        chosen = winner[window] == table.number(tap)
         input_gradient[(_ALL, *inputs)] += np.where(chosen, output_gradient[window], 0)
     return input_gradient
 

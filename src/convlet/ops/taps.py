@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import prod
 
 import numpy as np
 
@@ -25,6 +25,14 @@ from convlet import arguments
 
 Slices = tuple[slice, ...]
 Padding = str | Sequence[tuple[int, int]]
+
+
+_MAX_TAPS = 1 << 31  # the number of a tap fits 32 bits
+
+
+def _ceil_divide(a: int, b: int) -> int:
+    """Return a / b rounded up, exact for integers of any size."""
+    return -(-a // b)
 
 
 @dataclass(frozen=True)
@@ -60,10 +68,19 @@ class Axis:
         """Number of output positions; below 1 if the window is larger than the padded input."""
         return (self.size + self.begin + self.end - self.extent) // self.stride + 1
 
+    @property
+    def meeting_taps(self) -> range:
+        """The taps through which some output reads an input; the others meet padding alone."""
+        # o * stride + t * dilation - begin must reach 0 for the last o, and stay below size for 0
+        nearest = self.begin - (self.outputs - 1) * self.stride
+        first = max(0, _ceil_divide(nearest, self.dilation))
+        last = min(self.taps - 1, (self.size - 1 + self.begin) // self.dilation)
+        return range(first, last + 1)
+
     def meeting(self, tap: int) -> tuple[slice, slice]:
         """Return the outputs that read an input through ``tap``, and those inputs, as slices."""
         offset = tap * self.dilation - self.begin
-        first = max(0, ceil(-offset / self.stride))
+        first = max(0, _ceil_divide(-offset, self.stride))
         last = min(self.outputs - 1, (self.size - 1 - offset) // self.stride)
         if last < first:
             return slice(0, 0), slice(0, 0)
@@ -77,7 +94,8 @@ class TapTable:
     """The product of its axes: a window that slides over an N-D grid.
 
     Iterating yields, for each kernel element in row-major order, its index, the slices of the
-    outputs that read an input through it, and the slices of those inputs.
+    outputs that read an input through it, and the slices of those inputs. Elements that meet
+    nothing but padding are left out.
     """
 
     axes: tuple[Axis, ...]
@@ -100,10 +118,17 @@ class TapTable:
     @property
     def taps(self) -> int:
         """Number of kernel elements."""
-        return int(np.prod(self.kernel_shape, dtype=np.int64))
+        return prod(self.kernel_shape)
+
+    def number(self, tap: tuple[int, ...]) -> int:
+        """Return the place of a tap in row-major order."""
+        number = 0
+        for index, size in zip(tap, self.kernel_shape, strict=True):
+            number = number * size + index
+        return number
 
     def __iter__(self) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
-        for tap in itertools.product(*map(range, self.kernel_shape)):
+        for tap in itertools.product(*(axis.meeting_taps for axis in self.axes)):
             meetings = [axis.meeting(t) for axis, t in zip(self.axes, tap, strict=True)]
             yield tap, tuple(m[0] for m in meetings), tuple(m[1] for m in meetings)
 
@@ -122,17 +147,17 @@ class TapTable:
         ndarray of int64, shape (output positions, taps)
             Rows and columns in row-major order of the output grid and of the kernel.
         """
-        grid = np.arange(np.prod(self.input_shape, dtype=np.int64)).reshape(self.input_shape)
+        grid = np.arange(prod(self.input_shape)).reshape(self.input_shape)
         table = np.full((*self.output_shape, self.taps), -1, np.int64)
-        for column, (_, outputs, inputs) in enumerate(self):
-            table[..., column][outputs] = grid[inputs]
+        for tap, outputs, inputs in self:
+            table[..., self.number(tap)][outputs] = grid[inputs]
         return table.reshape(-1, self.taps)
 
 
 def _padding_of_axis(padding: str, size: int, extent: int, stride: int) -> tuple[int, int]:
     """Return (begin, end) as Keras counts them: an odd rest of 'same' goes to the end."""
     if padding == "same":
-        outputs = ceil(size / stride)
+        outputs = _ceil_divide(size, stride)
         total = max((outputs - 1) * stride + extent - size, 0)
         return total // 2, total - total // 2
     if padding == "causal":
@@ -207,4 +232,6 @@ def tap_table(
                 f"but the input has {axis.size + axis.begin + axis.end}, padding included; use a "
                 "smaller window, padding='same' or a larger input"
             )
+    if prod(kernel) >= _MAX_TAPS:
+        raise arguments.invalid(owner, "the window", "of less than 2**31 taps", kernel)
     return TapTable(axes)
