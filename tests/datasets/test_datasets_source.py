@@ -26,9 +26,9 @@ def test_digits():
     data = open_dataset("digits")
 
     assert isinstance(data, DataSet)
-    assert data.x_train.shape == (1438, 8, 8, 1)
-    assert data.x_test.shape == (359, 8, 8, 1)
-    assert (data.y_train.shape, data.y_test.shape) == ((1438,), (359,))
+    assert data.x_train.shape == (1440, 8, 8, 1)
+    assert data.x_test.shape == (357, 8, 8, 1)
+    assert (data.y_train.shape, data.y_test.shape) == ((1440,), (357,))
     assert data.class_names == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
     assert data.preprocessing == Preprocessing(8, 8, 1, 0.0, 16.0)
     assert data.name == "digits"
