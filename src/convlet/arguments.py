@@ -11,6 +11,8 @@ import operator
 from collections.abc import Collection, Iterable
 from typing import Any
 
+import numpy as np
+
 
 def invalid(owner: str, name: str, requirement: str, value: object) -> ValueError:
     """Return the error for an argument: who, which, what would do, what came."""
@@ -127,6 +129,25 @@ def boolean(owner: str, name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise invalid(owner, name, "True or False", value)
     return value
+
+
+def numbers(owner: str, name: str, value: object) -> np.ndarray:
+    """Return an array of booleans, integers or real numbers of any type and shape.
+
+    Raises
+    ------
+    ValueError
+        For anything that is none.
+    """
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{owner}: {name} must be an array of numbers, got rows of different shapes"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{owner}: {name} must be an array of numbers, got one of {array.dtype}")
+    return array
 
 
 def shape(owner: str, name: str, value: Any, *, allow_none: bool = False) -> tuple[Any, ...]:

@@ -83,6 +83,9 @@ ARGUMENTS = [
     (lambda: L.Rescaling("x"), "Rescaling 'rescaling': scale must be a finite number, got 'x'"),
     (lambda: L.Rescaling(1.0, float("inf")), "offset must be a finite number, got inf"),
     (lambda: L.Activation("step"), "Activation 'activation': activation must be one of"),
+    (lambda: L.Conv2D(8, 3, paddin="same"), "unknown argument 'paddin'; did you mean 'padding'?"),
+    (lambda: L.Flatten(rate=1), "Flatten: unknown argument 'rate'; known are"),
+    (lambda: L.Dense(8, kernel_regularizer="l2"), "Dense: kernel_regularizer is not supported"),
     (
         lambda: L.Input((28, 0, 1)),
         "InputLayer 'input_layer': shape must be a tuple of integers of at least 1 or None, "
@@ -158,9 +161,40 @@ def test_set_weights_changes_nothing_unless_all_of_them_fit():
     before = layer.get_weights()
     for weights, message in [
         ([np.ones((3, 2))], "set_weights needs 2 arrays, got 1"),
-        ([np.ones((3, 2)), np.ones(3)], r"'bias' has shape \(2,\), got an array of shape \(3,\)"),
-        ([np.ones((3, 2)), ["a", "b"]], "'bias' must hold real numbers"),
+        (
+            [np.ones((3, 2)), np.ones(3)],
+            r"Dense 'dense': weight 'bias' has shape \(2,\), got \(3,\)",
+        ),
+        ([np.ones((3, 2)), ["a", "b"]], "weight 'bias': its value must be an array of numbers"),
     ]:
         with pytest.raises(ValueError, match=message):
             layer.set_weights(weights)
         assert all((a == b).all() for a, b in zip(before, layer.get_weights(), strict=True))
+
+
+def test_keras_s_arguments_may_be_spelled_out_if_they_ask_for_nothing():
+    layer = L.Conv2D(2, 3, kernel_regularizer=None, bias_constraint=None, activity_regularizer=None)
+    assert L.Flatten(data_format="channels_last")(np.zeros((1, 2, 2))).shape == (1, 4)
+    assert layer.filters == 2
+
+
+def test_numbers_that_float32_cannot_hold_are_refused():
+    layer = L.Dense(2)
+    layer(np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="weight 'kernel': float32 cannot hold numbers that large"):
+        layer.set_weights([np.full((3, 2), 1e300), np.zeros(2)])
+
+
+@pytest.mark.parametrize(
+    ("layer", "x", "message"),
+    [
+        (L.GlobalMaxPooling2D(), np.ones((4, 4, 3)), "the input must have shape (batch, 2 spatial"),
+        (L.Rescaling([1, 2, 3]), np.ones((2, 4, 1)), "scale must be one number or one for each"),
+        (L.Flatten(), np.ones((2, 3)) * 1j, "x must be an array of numbers, got one of complex128"),
+        (L.Flatten(), [[1], [2, 3]], "x must be an array of numbers, got rows of different shapes"),
+        (L.Dense(3), L.Input((4,)), "called with InputLayer 'input_layer', which is no array"),
+    ],
+)
+def test_a_layer_that_is_called_checks_what_it_is_given(layer, x, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        layer(x)

@@ -10,7 +10,7 @@ class Scale(Layer):
     """The example of the documentation."""
 
     def build(self, input_shape):
-        self.add_weight("factor", (input_shape[-1],), "ones")
+        self.add_weight((input_shape[-1],), "ones", name="factor")
 
     def call(self, x, factor):
         return x * factor
@@ -117,8 +117,8 @@ def test_a_layer_without_call_or_gradient_says_what_is_missing():
 
 def test_thawing_a_layer_leaves_its_untrainable_weights_alone():
     layer = Layer()
-    layer.add_weight("statistic", (1,), trainable=False)
-    layer.add_weight("factor", (1,))
+    layer.add_weight((1,), trainable=False, name="statistic")
+    layer.add_weight((1,), name="factor")
     layer.trainable = False
     assert layer.trainable_weights == []
     layer.trainable = True
@@ -127,8 +127,93 @@ def test_thawing_a_layer_leaves_its_untrainable_weights_alone():
 
 def test_the_names_of_weights_are_unique_within_a_layer():
     layer = Layer()
-    layer.add_weight("a", (1,))
-    with pytest.raises(ValueError, match="a weight's name must be a new string, got 'a'"):
-        layer.add_weight("a", (1,))
+    layer.add_weight((1,), name="a")
+    with pytest.raises(
+        ValueError,
+        match="a weight's name must be a new string without '/' and white space, got 'a'",
+    ):
+        layer.add_weight((1,), name="a")
     with pytest.raises(ValueError, match="the shape of weight 'b' must be a tuple of integers"):
-        layer.add_weight("b", (0,))
+        layer.add_weight((0,), name="b")
+
+
+class KerasStyle(Layer):
+    """Takes no weights in call, as a layer for Keras would not."""
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="w")
+
+    def call(self, x):
+        return x * self.w
+
+
+def test_a_call_without_its_weights_is_told_the_right_one():
+    message = (
+        r"KerasStyle 'keras_style': call must take the input and the 1 weights of the layer, "
+        r"call\(self, x, w\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        KerasStyle()(np.zeros((2, 3)))
+
+
+class InPlace(Layer):
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def call(self, x):
+        x[x < 0] = 0
+        return x
+
+
+def test_the_arrays_of_others_cannot_be_written_into():
+    x = -np.ones((2, 3), np.float32)
+    model = Sequential([layers.Input((3,)), InPlace()])
+    with pytest.raises(ValueError, match="read-only"):
+        model.predict(x, verbose=0)
+    assert (x == -1).all()
+    dense = layers.Dense(2)
+    dense(x)
+    with pytest.raises(ValueError, match="read-only"):
+        dense.kernel.value[0, 0] = 5
+
+
+def test_a_prediction_shares_no_memory_with_the_input():
+    x = np.ones((2, 3), np.float32)
+    model = Sequential([layers.Input((3,)), layers.Flatten()])
+    assert not np.shares_memory(model.predict_on_batch(x), x)
+
+
+class Nothing(Layer):
+    def call(self, x):
+        return None
+
+
+def test_a_call_that_returns_nothing_is_named():
+    message = r"Nothing 'nothing': call must return an array with the batch axis first, got shape"
+    with pytest.raises(ValueError, match=message):
+        Nothing()(np.zeros((2, 3)))
+
+
+class Forgot(Layer):
+    def __init__(self):
+        pass
+
+
+def test_a_layer_that_forgot_its_base_is_told():
+    with pytest.raises(ValueError, match=r"Forgot: __init__ must begin with super\(\).__init__"):
+        Sequential([Forgot()])
+
+
+class FailsToBuild(Layer):
+    def build(self, input_shape):
+        self.add_weight((1,), name="w")
+        if input_shape[-1] != 3:
+            raise ValueError("three channels, please")
+
+
+def test_a_build_that_failed_can_be_tried_again():
+    layer = FailsToBuild()
+    with pytest.raises(ValueError, match="three channels"):
+        layer.ensure_built((None, 2))
+    layer.ensure_built((None, 3))
+    assert len(layer.weights) == 1

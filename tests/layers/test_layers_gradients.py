@@ -14,7 +14,7 @@ class Shift(Layer):
     """Adds a weight of the input's shape: its gradient is the gradient by the input."""
 
     def build(self, input_shape):
-        self.add_weight("shift", input_shape[1:], "zeros")
+        self.add_weight(input_shape[1:], "zeros", name="shift")
 
     def call(self, x, shift):
         return x + shift

@@ -75,7 +75,7 @@ def test_a_model_without_an_input_shape_refuses_what_is_no_array_of_numbers():
 
 
 BAD_Y = [
-    (Y[:7], "the number of samples differs, 7 in y_true and 8 in y_pred"),
+    (Y[:7], "x and y must have as many samples, got 8 in x and 7 in y"),
     (None, "y must be given, one target for each sample of x"),
     (replaced(Y, 5, 3), "y_true[5] is 3.0, labels must be whole numbers from 0 to 2"),
     (replaced(Y, 2, -1), "y_true[2] is -1.0, labels must be whole numbers from 0 to 2"),
@@ -85,7 +85,7 @@ BAD_Y = [
         np.eye(3)[Y],
         "y_true must have the shape (8,) or (8, 1), got (8, 3); one-hot targets go with",
     ),
-    (np.array(["a"] * 8), "y_true must be an array of numbers, got one of <U1"),
+    (np.array(["a"] * 8), "y must be an array of numbers, got one of <U1"),
 ]
 
 
@@ -113,14 +113,28 @@ BAD_OPTIONS = [
         {"validation_data": X},
         "fit: validation_data must be a tuple (x, y) or (x, y, sample_weight)",
     ),
-    ({"validation_data": (X[:3], Y)}, "fit (validation_data): the number of samples differs"),
+    (
+        {"validation_data": (X[:3], Y)},
+        "fit (validation_data): x and y must have as many samples, got 3 in x and 8 in y",
+    ),
     ({"class_weight": {3: 1.0}}, "fit: class_weight's classes must be from 0 to 2, got 3"),
     ({"class_weight": {"a": 1.0}}, "fit: class_weight's classes must be an integer of at least 0"),
-    ({"class_weight": {0: -1}}, "fit: class_weight[0] must be a number of at least 0, got -1"),
+    (
+        {"class_weight": {0: -1}},
+        "fit: class_weight[0] must be a number of at least 0 and of at most 3.40282e+38, got -1",
+    ),
     ({"class_weight": [1, 2, 3]}, "fit: class_weight must be a dict of class to weight, got"),
     ({"sample_weight": np.ones(7)}, "fit: sample_weight must have the shape (8,)"),
     ({"sample_weight": [[1], [2, 3]]}, "fit: sample_weight must be an array of numbers, got rows"),
-    ({"sample_weight": -np.ones(8)}, "fit: sample_weight must not be negative, got -1.0"),
+    (
+        {"sample_weight": -np.ones(8)},
+        "fit: sample_weight must be from 0 to the largest number of float32, got -1.0 to",
+    ),
+    (
+        {"sample_weight": np.full(8, 1e39)},
+        "fit: sample_weight must be from 0 to the largest number",
+    ),
+    ({"class_weight": {0: 1e39}}, "fit: class_weight[0] must be a number of at least 0 and of at"),
     ({"sample_weight": np.full(8, np.nan)}, "fit: sample_weight[0] is nan"),
     ({"callbacks": ["x"]}, "callbacks: each of them must be a Callback, got 'x'"),
 ]
@@ -148,6 +162,42 @@ COMPILE = [
 def test_bad_arguments_of_compile(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         small_network().compile(*arguments)
+
+
+def test_compile_changes_all_or_nothing():
+    model = small_network()
+    model.compile("sgd", "mse")
+    loss, optimizer = model.loss, model.optimizer
+    with pytest.raises(ValueError, match="loss: unknown"):
+        model.compile("sgd", "nope")
+    assert model.loss is loss
+    assert model.optimizer is optimizer
+
+
+def test_a_metric_that_does_not_fit_is_refused_before_any_step():
+    model = small_network()
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["categorical_accuracy"])
+    with pytest.raises(ValueError, match="y_true must have the predictions' shape"):
+        model.fit(X, Y, verbose=0)
+    assert model.state.iterations == 0
+
+
+def test_a_failed_first_fit_leaves_the_model_unbuilt():
+    model = Sequential([layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="x and y must have as many samples"):
+        model.fit(np.ones((5, 8, 8, 1)), Y, verbose=0)
+    model.fit(np.ones((8, 8, 8, 3)), Y, verbose=0)  # other data, another shape
+    assert model.input_shape == (None, 8, 8, 3)
+
+
+def test_class_weights_need_classes():
+    model = Sequential([layers.Flatten(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for targets in (Y - 1.0, Y + 0.5):
+        with pytest.raises(ValueError, match="class_weight goes with targets that are classes"):
+            model.fit(X, targets, class_weight={0: 1.0}, verbose=0)
+    model.fit(X, 7.0 * Y, class_weight={0: 2.0}, verbose=0)  # classes not named have weight 1
 
 
 def test_training_needs_compile():

@@ -60,6 +60,8 @@ def test_build_sets_the_input_s_shape():
 
 LAYER = layers.Dense(2)
 MISTAKES = [
+    (lambda: Sequential(layers.Dense(2)), "layers must be a list of layers, got <Dense 'dense'>"),
+    (lambda: Sequential([LAYER]).build(4), "input_shape must be a tuple of integers of at least 1"),
     (lambda: Sequential(["dense"]), "add needs a layer, got 'dense'"),
     (lambda: Sequential([LAYER, LAYER]), "Dense 'dense' is in the model already"),
     (
@@ -109,6 +111,7 @@ def test_get_layer():
     model = small_network()
     assert model.get_layer("conv2d") is model.layers[0]
     assert model.get_layer(index=1) is model.layers[1]
+    assert model.get_layer(index=-1) is model.layers[-1]
 
 
 def test_a_model_inside_a_model():
@@ -129,6 +132,51 @@ def test_a_clone_has_the_same_layers_and_weights_of_its_own():
     assert clone.get_config() == model.get_config()
     assert (clone.get_weights()[0] != model.get_weights()[0]).any()
     assert not clone.compiled
+
+
+class Own(layers.Layer):
+    """A layer of one's own with an argument."""
+
+    def __init__(self, factor=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, x):
+        return x * self.factor
+
+
+def test_a_clone_has_layers_of_one_s_own_also_in_inner_models():
+    model = Sequential([Input((3,)), Own(5.0), Sequential([Own(7.0)])])
+    clone = clone_model(model)
+    assert clone.layers[0].factor == 5
+    assert clone.layers[1].layers[0].factor == 7
+
+
+def test_a_layer_in_two_models_keeps_its_name():
+    first, second = layers.Dense(4), layers.Dense(4)
+    model = Sequential([Input((4,)), first, second])
+    other = Sequential([Input((4,)), second, layers.Dense(4)])
+    assert [layer.name for layer in model.layers] == ["dense", "dense_1"]
+    assert [layer.name for layer in other.layers] == ["dense_1", "dense"]
+    with pytest.raises(ValueError, match="there is a layer named 'dense' already; give one of"):
+        other.add(first)
+    with pytest.raises(AttributeError):
+        first.name = "dense_1"
+
+
+def test_a_change_of_an_inner_model_is_seen_outside():
+    inner = Sequential([layers.Dense(4)])
+    outer = Sequential([Input((3,)), inner])
+    assert outer.predict(np.ones((2, 3)), verbose=0).shape == (2, 4)
+    inner.add(layers.Dense(2))
+    assert outer.output_shape == (None, 2)
+    assert outer.predict(np.ones((2, 3)), verbose=0).shape == (2, 2)
+
+
+def test_the_float_type_of_a_model_is_kept():
+    message = "all layers must compute in one float type, float64, got Dense 'dense' with float32"
+    with pytest.raises(ValueError, match=message):
+        Sequential([layers.Dense(2)], dtype="float64")
 
 
 def test_freezing_a_model_freezes_its_layers():

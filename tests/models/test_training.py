@@ -386,6 +386,133 @@ def test_a_bar_gives_the_terminal_back_when_something_fails():
 
 def test_metrics_of_one_name_are_refused():
     model = small_network()
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy", "accuracy"])
     with pytest.raises(ValueError, match="compile: the metrics' names must differ"):
-        model.fit(X, Y, verbose=0)
+        model.compile("sgd", "mse", metrics=["accuracy"], weighted_metrics=["accuracy"])
+
+
+def test_class_weights_do_not_count_in_validation():
+    utils.set_random_seed(0)
+    model = compiled(0.0)
+    weights = dict.fromkeys(range(3), 100.0)
+    split = model.fit(X, Y, validation_split=0.5, class_weight=weights, verbose=0).history
+    given = model.fit(X, Y, validation_data=(X[48:], Y[48:]), verbose=0).history
+    assert split["val_loss"] == pytest.approx(given["val_loss"])
+    assert split["loss"][0] > 50 * given["loss"][0]
+
+
+def test_weights_that_somebody_set_are_not_taken_back():
+    model = Sequential([layers.Input((4,)), layers.Dense(3)])
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 4)), np.zeros((2, 3)))
+    model.set_weights([np.full((4, 3), 7.0), np.zeros(3)])
+    with pytest.raises(
+        NonFiniteLossError, match="train_on_batch: the loss became inf; the weights"
+    ):
+        model.train_on_batch(np.full((2, 4), 3e38), np.zeros((2, 3)))
+    assert (model.get_weights()[0] == 7).all()
+
+
+def test_a_new_head_begins_without_the_old_one_s_momentum():
+    x = np.ones((2, 4))
+    model = Sequential([layers.Input((4,)), layers.Dense(1)])
+    model.compile(optimizers.SGD(0.1, momentum=0.9), "mse")
+    model.train_on_batch(x, np.zeros((2, 1)))
+    model.pop()
+    model.add(layers.Dense(3))
+    before = model.get_weights()
+    model.train_on_batch(x, model.predict(x, verbose=0))  # nothing to learn: no gradient
+    np.testing.assert_allclose(model.get_weights()[0], before[0], atol=1e-7)
+
+
+class EvaluatesMeanwhile(Callback):
+    """Evaluates the model within training."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.evaluate(X[:3], Y[:3], verbose=0)
+
+
+def test_evaluating_within_training_does_not_disturb_it():
+    histories = []
+    for callbacks in ([], EvaluatesMeanwhile()):
+        utils.set_random_seed(2)
+        histories.append(compiled().fit(X, Y, verbose=0, callbacks=callbacks).history)
+    assert histories[0] == histories[1]
+
+
+def test_threads_that_evaluate_at_once_do_not_disturb_each_other():
+    model, results = compiled(), []
+    expected = model.evaluate(X, Y, verbose=0)
+    threads = [
+        threading.Thread(target=lambda: results.append(model.evaluate(X, Y, verbose=0)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [expected] * 8
+
+
+class CompilesMeanwhile(Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.compile("sgd", "mse")
+
+
+def test_a_model_is_not_compiled_while_it_is_trained():
+    with pytest.raises(RuntimeError, match="a model cannot be compiled while it is trained"):
+        compiled().fit(X, Y, verbose=0, callbacks=CompilesMeanwhile())
+
+
+class Remarks(Callback):
+    """Adds to the logs, looks at what was predicted, and counts by Keras's other names."""
+
+    def __init__(self):
+        self.batches, self.outputs, self.last = 0, [], None
+
+    def on_batch_end(self, batch, logs=None):
+        self.batches += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["rate"] = 0.5
+
+    def on_train_end(self, logs=None):
+        self.last = logs
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.outputs.append(logs["outputs"])
+
+
+def test_what_callbacks_add_to_the_logs_is_kept():
+    model, remarks = compiled(), Remarks()
+    history = model.fit(X, Y, verbose=0, callbacks=[remarks])
+    assert history.history["rate"] == [0.5]
+    assert remarks.batches == 3
+    assert remarks.last["rate"] == 0.5
+    prediction = model.predict(X, verbose=0, callbacks=[remarks])
+    np.testing.assert_array_equal(np.concatenate(remarks.outputs), prediction)
+
+
+class OneNumber(losses.Loss):
+    """Returns the mean itself, as one might for Keras."""
+
+    def call(self, y_true, y_pred):
+        return ((y_pred - y_true) ** 2).mean()
+
+
+class ThinGradient(losses.MeanSquaredError):
+    def gradient(self, y_true, y_pred):
+        return super().gradient(y_true, y_pred)[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (OneNumber(), r"OneNumber: call must return one value for each target, shape \(2,\), or"),
+        (ThinGradient(), r"ThinGradient: gradient must return the predictions' shape \(2, 3\)"),
+    ],
+)
+def test_what_a_loss_of_one_s_own_returns_is_checked(loss, message):
+    model = Sequential([layers.Input((4,)), layers.Dense(3)])
+    model.compile("sgd", loss)
+    with pytest.raises(ValueError, match=message):
+        model.train_on_batch(np.ones((2, 4)), np.ones((2, 3)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any, Self
 
 from convlet import arguments
 
-Logs = dict[str, float]
+Logs = dict[str, Any]
 
 
 class Callback:
@@ -19,7 +20,7 @@ class Callback:
     """
 
     model: Any = None
-    params: dict[str, Any]
+    params: dict[str, Any] | None = None
 
     def set_model(self, model: Any) -> None:
         """Take the model before anything begins."""
@@ -33,7 +34,7 @@ class Callback:
         """Before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch, also when training was interrupted or failed."""
+        """After the last epoch, also when training was interrupted by Ctrl-C."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before an epoch, counted from 0."""
@@ -42,10 +43,18 @@ class Callback:
         """After an epoch and its validation."""
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Before a training step, counted from 0 in each epoch."""
+        """Before a training step, counted from 0 in each epoch; calls `on_batch_begin`."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a training step."""
+        """After a training step; calls `on_batch_end`."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a training step: Keras's other name."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a training step: Keras's other name."""
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before evaluation or validation."""
@@ -69,7 +78,7 @@ class Callback:
         """Before a batch of prediction."""
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """After a batch of prediction."""
+        """After a batch of prediction; ``logs["outputs"]`` is what was predicted."""
 
     def close(self) -> None:
         """Release what was opened: called once at the end, whatever happened."""
@@ -96,8 +105,9 @@ class CallbackList:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for callback in self.callbacks:
-            callback.close()
+        with ExitStack() as stack:  # closes all of them, even if one fails at it
+            for callback in self.callbacks:
+                stack.callback(callback.close)
 
     def __call__(self, hook: str, *args: Any) -> None:
         """Call ``hook`` of every callback."""

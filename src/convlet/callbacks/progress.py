@@ -62,6 +62,7 @@ class ProgressBar(Callback):
 
     def _start(self, description: str) -> None:
         self._started = time.perf_counter()
+        assert self.params is not None  # set before anything begins
         if self._bars:
             self._progress = _bar(self._console)
             self._progress.start()
@@ -104,7 +105,8 @@ class ProgressBar(Callback):
         self._finish(self._epoch(epoch), logs)
 
     def _epoch(self, epoch: int) -> str:
-        return f"Epoch {epoch + 1}/{self.params['epochs']}"
+        epochs = self.params["epochs"] if self.params else "?"
+        return f"Epoch {epoch + 1}/{epochs}"
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Open a bar, unless this is the validation of an epoch."""

@@ -82,8 +82,9 @@ class _Differentiation:
         needed = self._dependents_of_variables(forward)
         for instruction in reversed(forward):
             written = instruction.writes[0]
+            delta: str | None
             if written == loss:
-                delta = ""  # ∂J/∂J = 1, which the loss's own gradient does not read
+                delta = None  # ∂J/∂J = 1, which the loss's own gradient does not read
             elif self._flows[written]:
                 delta = self._total(written, instruction.layer)
             else:
@@ -120,17 +121,19 @@ class _Differentiation:
         return unique
 
     def _apply(
-        self, rule: Gradient, instruction: Instruction, delta: str, needed: set[str]
+        self, rule: Gradient, instruction: Instruction, delta: str | None, needed: set[str]
     ) -> None:
         operator = OPERATORS[instruction.operator]
         operands = bind(operator.reads, instruction.reads)
         targets = [name for operand in rule.of.split() for name in operands[operand]]
         if not needed.intersection(targets):
             return
+        known = operands | bind(operator.writes, instruction.writes)
+        if delta is not None:
+            known["δ"] = (delta,)
         if rule.operator is None:
-            self._flows[targets[0]].append(delta)
+            self._flows[targets[0]] += known["δ"]
             return
-        known = operands | bind(operator.writes, instruction.writes) | {"δ": (delta,)}
         reads = tuple(name for operand in rule.reads.split() for name in known[operand])
         writes = tuple(self._gradient_buffer(name) for name in targets)
         self.instructions.append(

@@ -2,7 +2,8 @@
 
 A loss has ``call(targets, prediction)`` and ``gradient(targets, prediction)``; a user's layer
 ``call(x, *weights)`` and ``gradient(x, *weights, y, output_gradient)``. What these return is
-checked here, where the layer's name is known.
+checked here, where the layer's name is known. What they are given cannot be written into: the same
+arrays are read again on the way back, and may be the user's own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+
+def _read_only(*arrays: np.ndarray) -> list[np.ndarray]:
+    views = [array.view() for array in arrays]
+    for view in views:
+        view.flags.writeable = False
+    return views
 
 
 def _spread(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -27,7 +35,13 @@ def loss(
     prediction: np.ndarray, targets: np.ndarray, weights: np.ndarray, function: Any
 ) -> np.ndarray:
     """Return the weighted loss of each target, or of each sample."""
-    values = function.call(targets, prediction)
+    values = np.asarray(function.call(*_read_only(targets, prediction)))
+    shapes = (prediction.shape[:-1], prediction.shape[:1])
+    if values.shape not in shapes:
+        raise ValueError(
+            f"{type(function).__name__}: call must return one value for each target, shape "
+            f"{shapes[0]}, or for each sample, got {values.shape}"
+        )
     return values * _spread(weights, values)
 
 
@@ -39,7 +53,12 @@ def loss_gradient(
     function: Any,
 ) -> np.ndarray:
     """Return the gradient of the batch's loss, Σ weight * value / count, by the prediction."""
-    gradient = function.gradient(targets, prediction)
+    gradient = np.asarray(function.gradient(*_read_only(targets, prediction)))
+    if gradient.shape != prediction.shape:
+        raise ValueError(
+            f"{type(function).__name__}: gradient must return the predictions' shape "
+            f"{prediction.shape}, got {gradient.shape}"
+        )
     return gradient * (_spread(weights, gradient) / values.size).astype(gradient.dtype)
 
 
@@ -58,7 +77,7 @@ def call(
     keywords: Mapping[str, Any],
 ) -> np.ndarray:
     """Return what the user's ``call`` makes of ``x``."""
-    y = layer.call(x, *weights, **keywords)
+    y = layer.call(*_read_only(x, *weights), **keywords)
     return _checked(layer, "what call returns", y, x, (len(x), *output_shape))
 
 
@@ -71,8 +90,8 @@ def gradient(
 ) -> tuple[np.ndarray, ...]:
     """Return the gradients by ``x`` and by each weight, from the user's ``gradient``."""
     *weights, y, output_gradient = others
-    result = layer.gradient(x, *weights, y, output_gradient)
-    gradients = result if isinstance(result, tuple) else (result,)
+    result = layer.gradient(*_read_only(x, *weights, y, output_gradient))
+    gradients = tuple(result) if isinstance(result, (tuple, list)) else (result,)
     if len(gradients) != 1 + len(weights):
         raise ValueError(
             f"{layer.owner}: gradient must return one array for the input and one for each of its "

@@ -29,6 +29,13 @@ def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     """
     buffers = {name: variable.value for name, variable in program.variables.items()}
     buffers.update(feeds)
+    with np.errstate(over="ignore", invalid="ignore"):  # who asked looks at the loss
+        _run(program, buffers)
+    return {name: buffers[name] for name in program.results}
+
+
+def _run(program: Program, buffers: dict[str, np.ndarray]) -> None:
+    """Fill the buffers, instruction by instruction, and drop those that nobody reads any more."""
     for instruction, released in zip(program.instructions, program.releases, strict=True):
         operands = [buffers[name] for name in instruction.reads]
         result = OPERATORS[instruction.operator].function(*operands, **instruction.attributes)
@@ -36,4 +43,3 @@ def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
         buffers.update(zip(instruction.writes, written, strict=True))
         for name in released:
             del buffers[name]
-    return {name: buffers[name] for name in program.results}

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from convlet import arguments
+
 Initializer = Callable[[tuple[int, ...], str, int], np.ndarray]
 
 
@@ -62,25 +64,45 @@ class Variable:
 
     @property
     def value(self) -> np.ndarray:
-        """The current array. It is replaced by training, never written into."""
+        """The current array, which cannot be written into; `assign` replaces it."""
         if self._value is None:
-            self._value = self._initializer(self.shape, self.dtype, self._seed)
+            drawn = np.asarray(self._initializer(self.shape, self.dtype, self._seed))
+            if drawn.shape != self.shape:
+                raise ValueError(
+                    f"the initializer of weight {self.name!r} must return shape {self.shape}, "
+                    f"got {drawn.shape}"
+                )
+            self._value = self.converted(drawn)
         return self._value
 
-    def assign(self, value: object) -> None:
-        """Replace the value.
+    def converted(self, value: object) -> np.ndarray:
+        """Return a copy of ``value`` as this variable would hold it.
 
         Raises
         ------
         ValueError
-            If the shape differs, or the array does not hold real numbers.
+            If the shape differs, or the array does not hold real numbers that the variable can
+            hold.
         """
-        array = np.asarray(value)
+        array = arguments.numbers(f"weight {self.name!r}", "its value", value)
         if array.shape != self.shape:
-            raise ValueError(f"{self.name}: shape must be {self.shape}, got {array.shape}")
-        if array.dtype.kind not in "fiub":
-            raise ValueError(f"{self.name}: must hold real numbers, got dtype {array.dtype}")
-        self._value = np.array(array, self.dtype, order="C")
+            raise ValueError(f"weight {self.name!r} has shape {self.shape}, got {array.shape}")
+        with np.errstate(over="ignore"):
+            copy = np.array(array, self.dtype, order="C")
+        if array.dtype != copy.dtype and not np.isfinite(copy[np.isfinite(array)]).all():
+            raise ValueError(f"weight {self.name!r}: {self.dtype} cannot hold numbers that large")
+        copy.flags.writeable = False
+        return copy
+
+    def assign(self, value: object) -> None:
+        """Replace the value by a copy of another.
+
+        Raises
+        ------
+        ValueError
+            See `converted`.
+        """
+        self._value = self.converted(value)
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         """Let NumPy functions take a variable for its value."""

@@ -85,9 +85,9 @@ class Conv(WindowLayer):
     def build(self, input_shape: Shape) -> None:
         """Make kernel and bias."""
         shape = (*self.window, self._channels(input_shape) // self.groups, self.filters)
-        self.kernel = self.add_weight("kernel", shape, self.kernel_initializer)
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
         if self.use_bias:
-            self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer)
+            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, *output grid, filters)."""

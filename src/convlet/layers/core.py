@@ -125,9 +125,9 @@ class Dense(Layer):
     def build(self, input_shape: Shape) -> None:
         """Make kernel and bias."""
         shape = (self._channels(input_shape), self.units)
-        self.kernel = self.add_weight("kernel", shape, self.kernel_initializer)
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
         if self.use_bias:
-            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer)
+            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, ..., units)."""
@@ -192,7 +192,7 @@ class Dropout(Layer):
     Source: Srivastava et al., 2014. See `convlet.ops.dropout`.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = arguments.real(self.owner, "rate", rate, 0, below=1)
         self.seed = None if seed is None else arguments.integer(self.owner, "seed", seed, 0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,31 @@ from convlet.serialization import Configurable, constructor_parameters, snake_ca
 
 Shape = tuple[int | None, ...]
 _FLOAT_TYPES = ("float32", "float64")
+_NAME = r"[^/\s]+"  # names are parts of paths
+
+# Keras's arguments that may be spelled out as long as they ask for nothing.
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "activity_regularizer": (None,),
+    "bias_constraint": (None,),
+    "bias_regularizer": (None,),
+    "data_format": (None, "channels_last"),
+    "kernel_constraint": (None,),
+    "kernel_regularizer": (None,),
+    "noise_shape": (None,),
+}
+
+
+def _refuse(cls: type, unknown: dict[str, Any]) -> None:
+    """Raise a ValueError for an argument that a layer has not, with the name that it resembles."""
+    for name, value in unknown.items():
+        if name in _NEUTRAL:
+            if value in _NEUTRAL[name]:
+                continue
+            raise ValueError(f"{cls.__name__}: {name} is not supported, got {value!r}")
+        known = constructor_parameters(cls)
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+        raise ValueError(f"{cls.__name__}: unknown argument {name!r}; {hint}")
 
 
 class Layer(Configurable):
@@ -25,7 +51,7 @@ class Layer(Configurable):
 
         class Scale(Layer):
             def build(self, input_shape):
-                self.add_weight("factor", (input_shape[-1],), "ones")
+                self.add_weight((input_shape[-1],), "ones", name="factor")
 
             def call(self, x, factor):
                 return x * factor
@@ -55,12 +81,14 @@ class Layer(Configurable):
         trainable: bool = True,
         dtype: str | None = None,
         input_shape: Sequence[int | None] | None = None,
+        **unknown: Any,
     ) -> None:
         cls = type(self).__name__
-        if name is not None and (not isinstance(name, str) or not re.fullmatch(r"[^/\s]+", name)):
+        _refuse(type(self), unknown)
+        if name is not None and (not isinstance(name, str) or not re.fullmatch(_NAME, name)):
             raise arguments.invalid(cls, "name", "a string without '/' and white space", name)
-        self.has_default_name = name is None
-        self.name = snake_case(cls) if name is None else name
+        self._has_default_name = name is None
+        self._name = snake_case(cls) if name is None else name
         dtype = config.floatx() if dtype is None else dtype
         self.dtype = arguments.choice(self.owner, "dtype", dtype, _FLOAT_TYPES)
         self._trainable = arguments.boolean(self.owner, "trainable", trainable)
@@ -71,6 +99,31 @@ class Layer(Configurable):
             )
         self.built = False
         self._weights: list[Variable] = []
+
+    @property
+    def name(self) -> str:
+        """Its name, unique within its model."""
+        return self._name
+
+    def settle_name(self, taken: Collection[str]) -> None:
+        """Fix the name when a model takes the layer in; a default name is numbered if taken.
+
+        Raises
+        ------
+        ValueError
+            If the name is taken and is not free to change: it was given, or another model uses it.
+        """
+        if self._name in taken:
+            if not self._has_default_name:
+                raise ValueError(
+                    f"{self.owner}: there is a layer named {self._name!r} already; "
+                    "give one of them another name"
+                )
+            number = 1
+            while f"{self._name}_{number}" in taken:
+                number += 1
+            self._name = f"{self._name}_{number}"
+        self._has_default_name = False
 
     @property
     def owner(self) -> str:
@@ -97,9 +150,19 @@ class Layer(Configurable):
 
     def ensure_built(self, input_shape: Shape) -> None:
         """Build the layer unless it has been built."""
-        if not self.built:
+        if self.built:
+            return
+        try:
             self.build(input_shape)
-            self.built = True
+        except BaseException:
+            self.unbuild()
+            raise
+        self.built = True
+
+    def unbuild(self) -> None:
+        """Forget the weights, as if the layer had just been made."""
+        self._weights.clear()
+        self.built = False
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the output's shape for an input's, the batch axis included, None where unknown.
@@ -121,33 +184,43 @@ class Layer(Configurable):
         zero = np.zeros((), self.dtype)
         x = np.broadcast_to(zero, (1, *sizes))
         weights = [np.broadcast_to(zero, variable.shape) for variable in self._weights]
-        y = self.call(x, *weights, **self._keywords(training=False))
+        keywords = self._keywords(training=False)
+        self._check_signature(len(weights), keywords)
+        with np.errstate(all="ignore"):  # zeros may be divided by zeros; only shapes count here
+            y = self.call(x, *weights, **keywords)
+        if np.shape(y)[:1] != (1,):
+            raise ValueError(
+                f"{self.owner}: call must return an array with the batch axis first, "
+                f"got shape {np.shape(y)} for one sample"
+            )
         return (input_shape[0], *np.shape(y)[1:])
 
     def add_weight(
         self,
-        name: str,
         shape: Sequence[int],
         initializer: Any = "glorot_uniform",
         trainable: bool = True,
+        name: str = "weight",
     ) -> Variable:
         """Make a weight of the layer.
 
         Parameters
         ----------
-        name : str
-            Unique within the layer.
         shape : sequence of int
         initializer : str or Initializer
         trainable : bool
+        name : str
+            Unique within the layer.
 
         Raises
         ------
         ValueError
             For a name that is taken, or a shape that is none.
         """
-        if not isinstance(name, str) or name in (v.name for v in self._weights):
-            raise arguments.invalid(self.owner, "a weight's name", "a new string", name)
+        taken = [variable.name for variable in self._weights]
+        if not isinstance(name, str) or not re.fullmatch(_NAME, name) or name in taken:
+            requirement = "a new string without '/' and white space"
+            raise arguments.invalid(self.owner, "a weight's name", requirement, name)
         variable = Variable(
             name,
             arguments.shape(self.owner, f"the shape of weight {name!r}", shape),
@@ -202,24 +275,18 @@ class Layer(Configurable):
         ValueError
             If their number, a shape, or a type is not that of the layer's weights.
         """
-        arrays = [np.asarray(value) for value in weights]
+        arrays = list(weights) if isinstance(weights, Iterable) else [weights]
         if len(arrays) != len(self.weights):
             raise ValueError(
                 f"{self.owner}: set_weights needs {len(self.weights)} arrays, got {len(arrays)}"
             )
-        for variable, array in zip(self.weights, arrays, strict=True):
-            if array.shape != variable.shape:
-                raise ValueError(
-                    f"{self.owner}: weight {variable.name!r} has shape {variable.shape}, "
-                    f"got an array of shape {array.shape}"
-                )
-            if array.dtype.kind not in "fiub":
-                raise ValueError(
-                    f"{self.owner}: weight {variable.name!r} must hold real numbers, "
-                    f"got dtype {array.dtype}"
-                )
-        for variable, array in zip(self.weights, arrays, strict=True):
-            variable.assign(array)
+        try:
+            pairs = zip(self.weights, arrays, strict=True)
+            values = [variable.converted(array) for variable, array in pairs]
+        except ValueError as error:
+            raise ValueError(f"{self.owner}: {error}") from None
+        for variable, value in zip(self.weights, values, strict=True):
+            variable.assign(value)
 
     def count_params(self) -> int:
         """Return the number of elements of all weights."""
@@ -247,6 +314,8 @@ class Layer(Configurable):
         output_shape = self.compute_output_shape((None, *x.shape))
         shape = tuple(n for n in output_shape[1:] if n is not None)
         weights = [builder.parameter(variable) for variable in self._weights]
+        keywords = self._keywords(builder.training)
+        self._check_signature(len(weights), keywords)
         return builder.apply(
             "python",
             x,
@@ -254,13 +323,24 @@ class Layer(Configurable):
             shape=shape,
             layer=self,
             output_shape=shape,
-            keywords=self._keywords(builder.training),
+            keywords=keywords,
         )
+
+    def _check_signature(self, weights: int, keywords: dict[str, bool]) -> None:
+        """Raise a ValueError unless `call` takes the input and each weight."""
+        try:
+            inspect.signature(self.call).bind(None, *[None] * weights, **keywords)
+        except TypeError as error:
+            names = ", ".join(["x", *(variable.name for variable in self._weights)])
+            raise ValueError(
+                f"{self.owner}: call must take the input and the {weights} weights of the layer, "
+                f"call(self, {names}): {error}"
+            ) from None
 
     def _keywords(self, training: bool) -> dict[str, bool]:
         """Return what `call` is given besides arrays."""
-        known = "training" in inspect.signature(self.call).parameters
-        return {"training": training} if known else {}
+        known = inspect.signature(self.call).parameters
+        return {"training": training} if "training" in known else {}
 
     def __call__(self, x: Any, training: bool = False) -> np.ndarray:
         """Apply the layer to a batch of arrays, building it first if need be.
@@ -273,9 +353,20 @@ class Layer(Configurable):
         Returns
         -------
         ndarray
+
+        Raises
+        ------
+        ValueError
+            If ``x`` is no array of numbers, or the layer cannot take its shape.
         """
-        array = np.ascontiguousarray(x, self.dtype)
+        if isinstance(x, Layer):
+            raise ValueError(
+                f"{self.owner}: called with {x.owner}, which is no array; networks are chains of "
+                "layers, see Sequential"
+            )
+        array = np.ascontiguousarray(arguments.numbers(self.owner, "x", x), self.dtype)
         self.ensure_built((None, *array.shape[1:]))
+        self.compute_output_shape((None, *array.shape[1:]))
         builder = Builder(training)
         feed = builder.feed("input", array.shape[1:])
         with builder.scope(self.name):

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from convlet import arguments
+
 
 def as_numbers(owner: str, name: str, value: object) -> np.ndarray:
     """Return an array of booleans, integers or real numbers with at least one axis."""
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise ValueError(
-            f"{owner}: {name} must be an array of numbers, got rows of different shapes"
-        ) from None
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{owner}: {name} must be an array of numbers, got one of {array.dtype}")
-    return np.atleast_1d(array)
+    return np.atleast_1d(arguments.numbers(owner, name, value))
 
 
 def as_floats(owner: str, name: str, value: object) -> np.ndarray:
@@ -169,4 +163,5 @@ def spread_weights(
             f"{owner}: sample_weight must have the shape {expected}, one weight for each sample "
             f"or value, got {weights.shape}"
         )
-    return np.broadcast_to(expanded.astype(dtype, copy=False), shape)
+    with np.errstate(over="ignore"):  # whoever trains looks at what has become infinite
+        return np.broadcast_to(expanded.astype(dtype, copy=False), shape)

@@ -6,15 +6,18 @@ The arrays are kept as they came, so that bytes stay bytes; a batch is converted
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convlet import arguments
 from convlet.layers.layer import Shape
-from convlet.losses import Loss, spread_weights
+from convlet.losses import spread_weights
 from convlet.losses.targets import as_numbers
+
+if TYPE_CHECKING:
+    from convlet.models.model import Model
 
 _CHECKED_AT_ONCE = 1024  # samples; what is converted for a check should not double the memory
 
@@ -128,14 +131,7 @@ def _check_finite(owner: str, x: np.ndarray, dtype: str) -> None:
             raise ValueError(f"{owner}: x must be finite numbers of {dtype}, x[{place}] is {value}")
 
 
-def check_samples(
-    owner: str,
-    x: object,
-    y: object,
-    sample_weight: object,
-    class_weight: Mapping[int, float] | None,
-    model: Any,
-) -> Samples:
+def check_samples(owner: str, x: object, y: object, sample_weight: object, model: Model) -> Samples:
     """Return checked samples for a model that has been compiled.
 
     Raises
@@ -146,46 +142,77 @@ def check_samples(
     images = check_images(owner, x, model.input_shape, model.dtype)
     if y is None:
         raise ValueError(f"{owner}: y must be given, one target for each sample of x")
-    loss: Loss = model.loss
-    output_shape = model.compute_output_shape(images.shape)
-    targets = loss.check_targets(y, output_shape, owner)
+    count = len(as_numbers(owner, "y", y))
+    if count != len(images):
+        raise ValueError(
+            f"{owner}: x and y must have as many samples, got {len(images)} in x and {count} in y"
+        )
+    output_shape = model.prediction_shape(images.shape)
+    targets = model.loss.check_targets(y, output_shape, owner)
     weights = None
     if sample_weight is not None:
         # a loss may have one value for each sample, so weights are not spread over positions here
         one_each = as_numbers(owner, "sample_weight", sample_weight).ndim == 1
         shape = images.shape[:1] if one_each else output_shape[:-1]
-        weights = spread_weights(sample_weight, shape, model.dtype, owner)
-        if (weights < 0).any():
-            raise ValueError(f"{owner}: sample_weight must not be negative, got {weights.min()}")
-    if class_weight is not None:
-        of_class = _class_weights(owner, class_weight, targets, output_shape)
-        weights = of_class if weights is None else _times(weights, of_class)
+        weights = spread_weights(sample_weight, shape, np.dtype(model.dtype), owner)
+        if not (np.isfinite(weights) & (weights >= 0)).all():
+            given = as_numbers(owner, "sample_weight", sample_weight)
+            raise ValueError(
+                f"{owner}: sample_weight must be from 0 to the largest number of {model.dtype}, "
+                f"got {given.min()} to {given.max()}"
+            )
     return Samples(images, targets, weights, model.dtype)
 
 
-def _times(weights: np.ndarray, of_class: np.ndarray) -> np.ndarray:
-    """Return the weight of each target, given that of each sample and of each target's class."""
-    return weights.reshape(weights.shape + (1,) * (of_class.ndim - weights.ndim)) * of_class
+def with_class_weights(
+    owner: str,
+    samples: Samples,
+    class_weight: Mapping[int, float],
+    output_shape: tuple[Any, ...],
+) -> Samples:
+    """Return samples whose weights are multiplied by those of their classes.
 
+    Parameters
+    ----------
+    owner : str
+        Who asks, for messages.
+    samples : Samples
+        Their targets are labels, one-hot, or one number for two classes.
+    class_weight : mapping of int to float
+        Classes that are not named have weight 1.
+    output_shape : tuple
+        Shape of the predictions.
 
-def _class_weights(
-    owner: str, class_weight: Mapping[int, float], targets: np.ndarray, output_shape: Any
-) -> np.ndarray:
-    """Return the weight of each target's class, 1 for classes that are not named."""
-    classes = max(output_shape[-1], 2)
+    Raises
+    ------
+    ValueError
+        If targets are not classes, or a class or its weight is not of its form.
+    """
     if not isinstance(class_weight, Mapping):
         raise arguments.invalid(owner, "class_weight", "a dict of class to weight", class_weight)
-    table = np.ones(classes)
+    labels, outputs = samples.y, output_shape[-1]
+    if labels.ndim == len(output_shape):
+        labels = labels[..., 0] if outputs == 1 else labels.argmax(axis=-1)
+    if (labels < 0).any() or (labels != np.floor(labels)).any():
+        raise ValueError(
+            f"{owner}: class_weight goes with targets that are classes, whole numbers from 0, "
+            f"got targets from {labels.min()} to {labels.max()}"
+        )
+    weights = np.ones(labels.shape, samples.dtype)
+    largest = float(np.finfo(samples.dtype).max)
     for label, weight in class_weight.items():
         number = arguments.integer(owner, "class_weight's classes", label, 0)
-        if number >= classes:
+        if number >= max(outputs, 2):
             raise arguments.invalid(
-                owner, "class_weight's classes", f"from 0 to {classes - 1}", label
+                owner, "class_weight's classes", f"from 0 to {max(outputs, 2) - 1}", label
             )
-        table[number] = arguments.real(owner, f"class_weight[{number}]", weight, 0)
-    if targets.ndim == len(output_shape):
-        targets = targets[..., 0] if output_shape[-1] == 1 else targets.argmax(axis=-1)
-    return table[targets.astype(np.int64)]
+        weight = arguments.real(owner, f"class_weight[{number}]", weight, 0, largest)
+        weights[labels == number] = weight
+    if samples.weights is not None:
+        of_sample = samples.weights
+        missing = (1,) * (weights.ndim - of_sample.ndim)
+        weights = of_sample.reshape(of_sample.shape + missing) * weights
+    return replace(samples, weights=weights)
 
 
 def split(owner: str, samples: Samples, fraction: float) -> tuple[Samples, Samples]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from convlet import losses, metrics, optimizers, saving
+from convlet import arguments, losses, metrics, optimizers, saving
 from convlet.callbacks import Callback, History
 from convlet.engine import Builder, Program, Variable, plan
 from convlet.layers.layer import Layer, Shape
-from convlet.losses.targets import as_numbers
 from convlet.models import training
-from convlet.models.data import Batch, as_floats, check_images, check_samples
+from convlet.models.data import Batch, as_floats, check_images, check_samples, with_class_weights
 from convlet.models.scores import Scores
-from convlet.models.state import TrainingState
+from convlet.models.state import NonFiniteLossError, TrainingState
 from convlet.models.summary import summary_lines
 from convlet.preprocessing import Preprocessing
 
+_CHAINS_ONLY = "networks are chains of layers: use Sequential"
 _PROGRAMS_KEPT = 32  # one for each input size and purpose; planning takes milliseconds
 
 
@@ -48,7 +49,8 @@ class Model(Layer):
         self.stop_training = False
         self._optimizer: optimizers.Optimizer | None = None
         self._loss: losses.Loss | None = None
-        self._scores: Scores | None = None
+        self._metrics: list[tuple[Any, bool]] = []
+        self._is_being_trained = False
         self._state: TrainingState | None = None
         self._programs: dict[Any, Program] = {}
 
@@ -57,17 +59,26 @@ class Model(Layer):
     @property
     def layers(self) -> list[Layer]:
         """The layers, without the input."""
-        raise NotImplementedError
+        raise NotImplementedError(_CHAINS_ONLY)
 
     @property
     def input_shape(self) -> Shape:
         """Shape of the input, the batch axis and open sizes None."""
-        raise NotImplementedError
+        raise NotImplementedError(_CHAINS_ONLY)
+
+    @property
+    def version(self) -> int:
+        """A number that changes whenever a layer is added or removed, here or in a part."""
+        return sum(layer.version for layer in self.layers if isinstance(layer, Model))
 
     @property
     def output_shape(self) -> Shape:
         """Shape of the output, the batch axis and open sizes None."""
         return self.compute_output_shape(self.input_shape)
+
+    def prediction_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the prediction for an array of samples of a shape."""
+        return tuple(size for size in self.compute_output_shape(shape) if size is not None)
 
     @property
     def weights(self) -> list[Variable]:
@@ -84,7 +95,11 @@ class Model(Layer):
 
     @property
     def trainable(self) -> bool:
-        """Whether training changes the model's weights; setting it sets all its layers."""
+        """Whether training changes the model's weights.
+
+        Setting it sets all layers; one of them may be set otherwise afterwards. It counts from the
+        next step on, without compiling again.
+        """
         return self._trainable
 
     @trainable.setter
@@ -103,8 +118,10 @@ class Model(Layer):
         """
         if (name is None) == (index is None):
             raise ValueError(f"{self.owner}: get_layer needs either a name or an index")
-        for number, layer in enumerate(self.layers):
-            if layer.name == name or number == index:
+        if index is not None and -len(self.layers) <= index < len(self.layers):
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
                 return layer
         names = ", ".join(layer.name for layer in self.layers)
         wanted = repr(name) if index is None else f"at index {index}"
@@ -159,19 +176,43 @@ class Model(Layer):
         shape : tuple of int
             Shape of one sample.
         """
-        key = (mode, shape, tuple(variable.trainable for variable in self.weights))
-        if key not in self._programs:
-            if len(self._programs) >= _PROGRAMS_KEPT:
-                self._programs.clear()
+        trainable = tuple(variable.trainable for variable in self.weights)
+        key = (mode, shape, trainable, self.version)
+        program = self._programs.get(key)
+        if program is None:
             builder = Builder(training=mode == "train")
             output = self.trace(builder, builder.feed("input", shape))
-            self._programs[key] = plan(builder, output, None if mode == "predict" else self.loss)
-        return self._programs[key]
+            program = plan(builder, output, None if mode == "predict" else self.loss)
+            if len(self._programs) >= _PROGRAMS_KEPT:
+                self._programs.clear()
+            self._programs[key] = program
+        return program
 
-    def ensure_input(self, owner: str, x: Any) -> None:
-        """Build the model for the shape of ``x`` if it was given no input shape."""
-        if not self.built:
-            self.ensure_built((None, *as_numbers(owner, "x", x).shape[1:]))
+    @contextmanager
+    def built_for(self, owner: str, x: Any) -> Iterator[None]:
+        """Build the model for the shape of ``x`` if it was given no input shape.
+
+        If what is done inside fails, the model is again as it was.
+        """
+        built_here = not self.built
+        if built_here:
+            self.ensure_built((None, *arguments.numbers(owner, "x", x).shape[1:]))
+        try:
+            yield
+        except BaseException:
+            if built_here:
+                self.unbuild()
+            raise
+
+    @contextmanager
+    def being_trained(self) -> Iterator[None]:
+        """Refuse to be compiled meanwhile; in the end let go of what only training needs."""
+        self.stop_training, self._is_being_trained = False, True
+        try:
+            yield
+        finally:
+            self._is_being_trained = False
+            self.state.forget_the_way_back()
 
     # --- compiling ---
 
@@ -182,7 +223,7 @@ class Model(Layer):
         metrics: Sequence[Any] | None = None,
         weighted_metrics: Sequence[Any] | None = None,
     ) -> None:
-        """Say how the model is to be trained.
+        """Say how the model is to be trained, and begin anew: no steps made, no momentum.
 
         Parameters
         ----------
@@ -196,13 +237,19 @@ class Model(Layer):
         Raises
         ------
         ValueError
-            For a name that is not known.
+            For a name that is not known, and metrics of one name; nothing has been changed then.
+        RuntimeError
+            If the model is being trained.
         """
-        self._optimizer = optimizers.get(optimizer)
-        self._loss = losses.get(loss)
-        self._scores = Scores(
-            _listed("metrics", metrics), _listed("weighted_metrics", weighted_metrics)
-        )
+        if self._is_being_trained:
+            raise RuntimeError(f"{self.owner}: a model cannot be compiled while it is trained")
+        chosen, wanted = optimizers.get(optimizer), losses.get(loss)
+        listed = [(m, False) for m in _listed("metrics", metrics)]
+        listed += [(m, True) for m in _listed("weighted_metrics", weighted_metrics)]
+        names = ["loss", *map(_metric_name, listed)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"compile: the metrics' names must differ, got {names[1:]}")
+        self._optimizer, self._loss, self._metrics = chosen, wanted, listed
         self._state = TrainingState()
         self._programs.clear()
 
@@ -227,9 +274,9 @@ class Model(Layer):
         return self._needs_compile(self._loss)
 
     @property
-    def scores(self) -> Scores:
-        """The running loss and metrics of a compiled model."""
-        return self._needs_compile(self._scores)
+    def metric_identifiers(self) -> list[tuple[Any, bool]]:
+        """The metrics of a compiled model, and whether each uses sample weights."""
+        return list(self._metrics)
 
     @property
     def state(self) -> TrainingState:
@@ -238,15 +285,15 @@ class Model(Layer):
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of what `evaluate` returns, once there has been a batch."""
-        return list(self.scores.result())
+        """Names of what `evaluate` returns."""
+        return ["loss", *map(_metric_name, self._metrics)]
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Return how the model was compiled, as JSON types, or None if it was not."""
         if not self.compiled:
             return None
         named = {False: [], True: []}  # type: dict[bool, list[Any]]
-        for identifier, weighted in self.scores.identifiers:
+        for identifier, weighted in self._metrics:
             is_name = isinstance(identifier, str)
             named[weighted].append(identifier if is_name else metrics.serialize(identifier))
         return {
@@ -261,11 +308,11 @@ class Model(Layer):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
@@ -316,7 +363,6 @@ class Model(Layer):
         KeyboardInterrupt
             After Ctrl-C, when the current batch is done; what was learned is kept.
         """
-        self.ensure_input("fit", x)
         return training.fit(
             self,
             x,
@@ -336,11 +382,11 @@ class Model(Layer):
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: Any = None,
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
         return_dict: bool = False,
     ) -> Any:
         """Return the loss and the metrics over a data set.
@@ -362,7 +408,6 @@ class Model(Layer):
         ValueError
             If the data does not fit the model and the loss.
         """
-        self.ensure_input("evaluate", x)
         scores = training.evaluate(
             self,
             x,
@@ -379,7 +424,7 @@ class Model(Layer):
         x: Any,
         batch_size: int | None = None,
         verbose: str | int = "auto",
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Callback | Iterable[Callback] | None = None,
     ) -> np.ndarray:
         """Return the outputs for a set of inputs.
 
@@ -397,17 +442,21 @@ class Model(Layer):
         ValueError
             If ``x`` does not fit the model.
         """
-        self.ensure_input("predict", x)
         return training.predict(
             self, x, batch_size=batch_size, verbose=verbose, callbacks=callbacks or ()
         )
 
     def _batch(
         self, owner: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
-    ) -> Batch:
-        self.ensure_input(owner, x)
-        samples = check_samples(owner, x, y, sample_weight, class_weight, self)
-        return next(samples.batches(len(samples)))
+    ) -> tuple[Batch, Scores]:
+        """Return a checked batch, and what to score it with."""
+        with self.built_for(owner, x):
+            samples = check_samples(owner, x, y, sample_weight, self)
+            output_shape = self.prediction_shape(samples.x.shape)
+            if class_weight is not None:
+                samples = with_class_weights(owner, samples, class_weight, output_shape)
+            scores = Scores(self._metrics, samples, output_shape)
+        return next(samples.batches(len(samples))), scores
 
     def train_on_batch(
         self,
@@ -421,8 +470,13 @@ class Model(Layer):
 
         Arguments, result and errors are those of `fit` and `evaluate`.
         """
-        batch = self._batch("train_on_batch", x, y, sample_weight, class_weight)
-        return self._scored(batch, *training.train_step(self, batch), return_dict)
+        batch, scores = self._batch("train_on_batch", x, y, sample_weight, class_weight)
+        try:
+            loss, prediction = training.train_step(self, batch)
+        except NonFiniteLossError as error:
+            raise training.explained("train_on_batch", error, self) from None
+        scores.update(batch, prediction, loss)
+        return _flat(scores.result(), return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False
@@ -431,13 +485,10 @@ class Model(Layer):
 
         Arguments, result and errors are those of `evaluate`.
         """
-        batch = self._batch("test_on_batch", x, y, sample_weight)
-        return self._scored(batch, *training.test_step(self, batch), return_dict)
-
-    def _scored(self, batch: Batch, loss: float, prediction: np.ndarray, return_dict: bool) -> Any:
-        self.scores.reset()
-        self.scores.update(batch, prediction, loss)
-        return _flat(self.scores.result(), return_dict)
+        batch, scores = self._batch("test_on_batch", x, y, sample_weight)
+        loss, prediction = training.evaluation_step(self, batch)
+        scores.update(batch, prediction, loss)
+        return _flat(scores.result(), return_dict)
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Return the outputs for one batch.
@@ -447,8 +498,8 @@ class Model(Layer):
         ValueError
             If ``x`` does not fit the model.
         """
-        self.ensure_input("predict_on_batch", x)
-        images = check_images("predict_on_batch", x, self.input_shape, self.dtype)
+        with self.built_for("predict_on_batch", x):
+            images = check_images("predict_on_batch", x, self.input_shape, self.dtype)
         return training.predict_step(self, as_floats(images, self.dtype))
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
@@ -461,6 +512,12 @@ class Model(Layer):
         """
         for line in summary_lines(self):
             print_fn(line)
+
+
+def _metric_name(entry: tuple[Any, bool]) -> str:
+    """Return the name that a metric is reported under."""
+    identifier, _ = entry
+    return identifier if isinstance(identifier, str) else identifier.name
 
 
 def _listed(name: str, value: Sequence[Any] | None) -> list[Any]:

@@ -1,30 +1,52 @@
-"""The loss and the metrics of an epoch, added up batch by batch."""
+"""The loss and the metrics of a run, added up batch by batch."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from convlet import metrics
-from convlet.models.data import Batch
+from convlet.models.data import Batch, Samples
 
 
 class Scores:
-    """Running means of the loss and of the metrics.
+    """Running means of the loss and of the metrics; each run has its own.
 
     Parameters
     ----------
-    unweighted, weighted : sequence of str or Metric
-        Metrics that leave sample weights out, and that use them.
+    identifiers : sequence of (str or Metric, bool)
+        Metrics, and whether they use sample weights. A Metric is copied: an evaluation within
+        training, or in another thread, must not disturb it.
+    samples : Samples
+        What will be scored.
+    output_shape : tuple
+        Shape of the predictions, the number of samples first.
+
+    Raises
+    ------
+    ValueError
+        If a metric does not go with the targets and the predictions.
     """
 
-    def __init__(self, unweighted: Sequence[Any], weighted: Sequence[Any]) -> None:
-        self.identifiers = [(m, False) for m in unweighted] + [(m, True) for m in weighted]
-        self._metrics: list[tuple[metrics.Metric, bool]] = []
-        self._loss_sum = 0.0
-        self._samples = 0
+    def __init__(
+        self,
+        identifiers: Sequence[tuple[Any, bool]],
+        samples: Samples,
+        output_shape: tuple[Any, ...],
+    ) -> None:
+        self._metrics = [
+            (metrics.resolve(copy.deepcopy(identifier), samples.y.shape, output_shape), weighted)
+            for identifier, weighted in identifiers
+        ]
+        # a metric that does not fit is found here, before any training, on a made-up prediction
+        for metric, _ in self._metrics:
+            metric.reset_state()
+            with np.errstate(all="ignore"):
+                metric.update_state(samples.y[:1], np.zeros((1, *output_shape[1:]), samples.dtype))
+        self.reset()
 
     def reset(self) -> None:
         """Begin anew."""
@@ -34,26 +56,13 @@ class Scores:
 
     def update(self, batch: Batch, prediction: np.ndarray, loss: float) -> None:
         """Add a batch; its loss counts as many times as it has samples."""
-        if len(self._metrics) < len(self.identifiers):
-            self._resolve(batch.y.shape, prediction.shape)
         self._loss_sum += loss * len(batch.x)
         self._samples += len(batch.x)
         for metric, weighted in self._metrics:
-            metric.update_state(batch.y, prediction, batch.weights if weighted else None)
-
-    def _resolve(self, target_shape: tuple[int, ...], prediction_shape: tuple[int, ...]) -> None:
-        """Make the metrics, now that shapes tell which accuracy "accuracy" means."""
-        made = [
-            (metrics.resolve(identifier, target_shape, prediction_shape), weighted)
-            for identifier, weighted in self.identifiers
-        ]
-        names = [metric.name for metric, _ in made]
-        for name in names:
-            if names.count(name) > 1 or name == "loss":
-                raise ValueError(f"compile: the metrics' names must differ, got {names}")
-        for metric, _ in made:
-            metric.reset_state()  # one that was handed over may have been used before
-        self._metrics = made
+            if weighted:
+                metric.update_state(batch.y, prediction, batch.weights)
+            else:
+                metric.update_state(batch.y, prediction)
 
     def result(self) -> dict[str, float]:
         """Return the means so far by name, the loss first."""

@@ -11,6 +11,7 @@ from convlet.engine import Buffer, Builder
 from convlet.layers import InputLayer, Layer
 from convlet.layers.layer import Shape
 from convlet.models.model import Model
+from convlet.serialization import custom_object_scope
 
 
 class Sequential(Model):
@@ -58,9 +59,15 @@ class Sequential(Model):
         super().__init__(name=name, trainable=trainable, dtype=dtype, input_shape=input_shape)
         self._layers: list[Layer] = []
         self._input: InputLayer | None = None
-        self._last_shape: Shape | None = None  # the output's, for the input's shape
+        self._built_on_its_own: list[Layer] = []  # by build, and not before
+        self._changes = 0
+        # the output's shape for the input's, and the version that it was computed for
+        self._last_shape: tuple[int, Shape] | None = None
+        self._dtype_is_given = dtype is not None
         if input_shape is not None:
             self._set_input(InputLayer(input_shape, dtype=self.dtype))
+        if isinstance(layers, Layer):
+            raise ValueError(f"{self.owner}: layers must be a list of layers, got {layers!r}")
         for layer in layers or ():
             self.add(layer)
 
@@ -88,9 +95,15 @@ class Sequential(Model):
     @property
     def output_shape(self) -> Shape:
         """Shape of the output, the batch axis and open sizes None."""
-        if self._last_shape is None:
-            self._last_shape = self.compute_output_shape(self.input_shape)
-        return self._last_shape
+        version = self.version
+        if self._last_shape is None or self._last_shape[0] != version:
+            self._last_shape = version, self.compute_output_shape(self.input_shape)
+        return self._last_shape[1]
+
+    @property
+    def version(self) -> int:
+        """A number that changes whenever a layer is added or removed, here or in a part."""
+        return self._changes + super().version
 
     def add(self, layer: Layer) -> None:
         """Append a layer.
@@ -111,14 +124,16 @@ class Sequential(Model):
         self._check_new(layer)
         if self._input is None and not self._layers:
             self._take_input_of(layer)
+        shape = None
         if self._input is not None:
-            shape = self.output_shape
-            layer.ensure_built(shape)
-            self._last_shape = layer.compute_output_shape(shape)
+            layer.ensure_built(self.output_shape)
+            shape = layer.compute_output_shape(self.output_shape)
+        layer.settle_name({known.name for known in self._layers})
         if not self._trainable:
             layer.trainable = False
         self._layers.append(layer)
-        self._programs.clear()
+        self._changes += 1
+        self._last_shape = None if shape is None else (self.version, shape)
 
     def _set_input(self, layer: InputLayer) -> None:
         self._input = layer
@@ -128,29 +143,27 @@ class Sequential(Model):
 
     def _take_input_of(self, layer: Layer) -> None:
         """Take the input's shape and the float type from the first layer."""
-        self.dtype = layer.dtype
+        if not self._dtype_is_given:
+            self.dtype = layer.dtype
         if isinstance(layer, Sequential) and layer._input is not None:
             self._set_input(InputLayer(layer._input.shape, dtype=layer.dtype))
         elif layer.given_input_shape is not None:
             self._set_input(InputLayer(layer.given_input_shape, dtype=layer.dtype))
 
     def _check_new(self, layer: Layer) -> None:
-        """Check type and name of a layer that is added; number the name if it is a default."""
+        """Raise a ValueError for a layer that cannot be added, whatever its shapes."""
+        if not hasattr(layer, "_weights"):
+            raise ValueError(
+                f"{type(layer).__name__}: __init__ must begin with super().__init__(**kwargs)"
+            )
         if any(layer is known for known in self._layers):
             raise ValueError(f"{self.owner}: {layer.owner} is in the model already")
-        if layer.dtype != self.dtype and (self._layers or self._input is not None):
+        fixed = self._layers or self._input is not None or self._dtype_is_given
+        if layer.dtype != self.dtype and fixed:
             raise ValueError(
                 f"{self.owner}: all layers must compute in one float type, {self.dtype}, "
                 f"got {layer.owner} with {layer.dtype}"
             )
-        names = {known.name for known in self._layers}
-        if layer.name in names:
-            if not layer.has_default_name:
-                raise ValueError(f"{self.owner}: there is a layer named {layer.name!r} already")
-            number = 1
-            while f"{layer.name}_{number}" in names:
-                number += 1
-            layer.name = f"{layer.name}_{number}"
 
     def pop(self) -> Layer:
         """Remove the last layer and return it.
@@ -162,8 +175,7 @@ class Sequential(Model):
         """
         if not self._layers:
             raise ValueError(f"{self.owner}: there is no layer to remove")
-        self._programs.clear()
-        self._last_shape = None
+        self._changes += 1
         return self._layers.pop()
 
     def build(self, input_shape: Shape) -> None:
@@ -174,11 +186,26 @@ class Sequential(Model):
         ValueError
             If a layer cannot take what the one before it gives.
         """
-        shape = tuple(input_shape)
-        for layer in self._layers:
-            layer.ensure_built(shape)
-            shape = layer.compute_output_shape(shape)
-        self._set_input(InputLayer(input_shape[1:], dtype=self.dtype))
+        sizes = arguments.shape(self.owner, "input_shape", input_shape, allow_none=True)
+        shape: Shape = sizes
+        unbuilt = [layer for layer in self._layers if not layer.built]
+        try:
+            for layer in self._layers:
+                layer.ensure_built(shape)
+                shape = layer.compute_output_shape(shape)
+        except BaseException:
+            for layer in unbuilt:
+                layer.unbuild()
+            raise
+        self._set_input(InputLayer(sizes[1:], dtype=self.dtype))
+        self._built_on_its_own = unbuilt
+
+    def unbuild(self) -> None:
+        """Forget the input's shape and the weights that `build` made."""
+        for layer in self._built_on_its_own:
+            layer.unbuild()
+        self._built_on_its_own = []
+        self._input, self._last_shape, self.built = None, None, False
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the last layer's output for an input's shape."""
@@ -231,5 +258,17 @@ def clone_model(model: Model) -> Model:
     Parameters
     ----------
     model : Model
+        Its layers, one's own included, are made again from what their ``get_config`` returns.
     """
-    return type(model).from_config(model.get_config())
+    with custom_object_scope(_classes(model)):
+        return type(model).from_config(model.get_config())
+
+
+def _classes(model: Model) -> dict[str, type]:
+    """Return the classes of all layers, those of inner models included, by name."""
+    found: dict[str, type] = {}
+    for layer in model.layers:
+        found[type(layer).__name__] = type(layer)
+        if isinstance(layer, Model):
+            found |= _classes(layer)
+    return found

@@ -36,9 +36,11 @@ class TrainingState:
         self.epochs = 0
         self._seed: int | None = None
         self.slots: dict[str, Slots] = {}
-        # values and slots with which the last finite loss was computed; arrays are never written
-        # into, so keeping them costs no copy
-        self._good: dict[str, tuple[Variable, np.ndarray, Slots]] = {}
+        # the variable that slots were made for: another layer may take its path
+        self._made_for: dict[str, Variable] = {}
+        # values and slots with which the last finite loss was computed, and the values that the
+        # step since then made of them; arrays are never written into, so keeping them is no copy
+        self._good: dict[str, tuple[np.ndarray, Slots, np.ndarray]] = {}
 
     @property
     def seed(self) -> int:
@@ -92,28 +94,44 @@ class TrainingState:
         NonFiniteLossError
             If a weight would not be finite; then no weight is changed.
         """
-        good: dict[str, tuple[Variable, np.ndarray, Slots]] = {}
         made: dict[str, tuple[np.ndarray, Slots]] = {}
         for path, gradient in gradients.items():
             variable = variables[path]
-            slots = self.slots.get(path) or optimizer.slots(variable.value)
+            slots = self._slots_of(optimizer, path, variable)
             with np.errstate(over="ignore", invalid="ignore"):
                 value, new_slots = optimizer.update(
                     variable.value, gradient, slots, self.iterations
                 )
             if not np.isfinite(value).all():
                 raise NonFiniteLossError(f"the step would make {path} infinite")
-            good[path] = variable, variable.value, slots
             made[path] = value, new_slots
+        self._good = {}
         for path, (value, new_slots) in made.items():
-            variables[path].assign(value)
-            self.slots[path] = new_slots
-        self._good = good
+            variable = variables[path]
+            before, slots = variable.value, self._slots_of(optimizer, path, variable)
+            variable.assign(value)
+            self.slots[path], self._made_for[path] = new_slots, variable
+            self._good[path] = before, slots, variable.value
         self.iterations += 1
 
+    def _slots_of(self, optimizer: Optimizer, path: str, variable: Variable) -> Slots:
+        """Return what the optimizer remembers about a variable, at first nothing."""
+        if path in self.slots and self._made_for.get(path, variable) is variable:
+            return self.slots[path]
+        return optimizer.slots(variable.value)
+
     def step_back(self) -> None:
-        """Put back the weights and slots with which the last finite loss was computed."""
-        for path, (variable, value, slots) in self._good.items():
-            variable.assign(value)
-            self.slots[path] = slots
+        """Put back the weights and slots with which the last finite loss was computed.
+
+        Weights that somebody has replaced since then are left alone.
+        """
+        for path, (value, slots, made) in self._good.items():
+            variable = self._made_for[path]
+            if variable.value is made:
+                variable.assign(value)
+                self.slots[path] = slots
+        self.forget_the_way_back()
+
+    def forget_the_way_back(self) -> None:
+        """Let go of the weights of before the last step."""
         self._good = {}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING
 
 from convlet.layers.layer import Layer, Shape
+
+if TYPE_CHECKING:
+    from convlet.engine import Variable
+    from convlet.models.model import Model
 
 _WIDTH = 78
 
 
-def _size(variables: list[Any]) -> str:
+def _size(variables: list[Variable]) -> str:
     """Return how many numbers some variables hold, and how much memory that is."""
     count = sum(variable.size for variable in variables)
     bytes_each = {"float32": 4, "float64": 8}
@@ -23,7 +27,7 @@ def _size(variables: list[Any]) -> str:
     return f"{count:,} ({size:,.0f} B)" if unit == "B" else f"{count:,} ({size:,.2f} {unit})"
 
 
-def _rows(model: Any) -> list[tuple[str, str, str]]:
+def _rows(model: Model) -> list[tuple[str, str, str]]:
     shape: Shape | None = model.input_shape if model.built else None
     rows = []
     for layer in model.layers:
@@ -40,7 +44,7 @@ def _count(layer: Layer, shape: Shape | None) -> str:
     return "not built" if shape is None else f"{layer.count_params():,}"
 
 
-def summary_lines(model: Any) -> list[str]:
+def summary_lines(model: Model) -> list[str]:
     """Return the table's lines: each layer, its output's shape, its number of weights."""
     from rich import box
     from rich.console import Console

@@ -4,48 +4,64 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convlet import arguments, random
 from convlet.callbacks import Callback, CallbackList, History, ProgressBar
 from convlet.engine import run
-from convlet.models.data import Batch, Samples, as_floats, check_images, check_samples, split
+from convlet.models.data import (
+    Batch,
+    Samples,
+    as_floats,
+    check_images,
+    check_samples,
+    split,
+    with_class_weights,
+)
 from convlet.models.interrupt import DeferredInterrupt
+from convlet.models.scores import Scores
 from convlet.models.state import NonFiniteLossError
+
+if TYPE_CHECKING:
+    from convlet.engine import Program
+    from convlet.models.model import Model
 
 DEFAULT_BATCH_SIZE = 32
 _VERBOSE = ("auto", 0, 1, 2)
 
 
-def predict_step(model: Any, x: np.ndarray) -> np.ndarray:
+def predict_step(model: Model, x: np.ndarray) -> np.ndarray:
     """Return the prediction for a batch of converted images."""
     program = model.program("predict", x.shape[1:])
-    return run(program, {"input": x})[program.output]
+    prediction = run(program, {"input": x})[program.output]
+    # a network that only reshapes hands its input back, which may be the user's own array
+    return prediction.copy() if np.may_share_memory(prediction, x) else prediction
 
 
-def _run_with_loss(model: Any, mode: str, batch: Batch) -> tuple[Any, dict[str, np.ndarray], float]:
+def _run_with_loss(
+    model: Model, mode: str, batch: Batch
+) -> tuple[Program, dict[str, np.ndarray], float]:
     program = model.program(mode, batch.x.shape[1:])
-    feeds = {
-        "input": batch.x,
-        "targets": batch.y,
-        "weights": batch.weights,
-        "random": model.state.random_key(),
-    }
-    results = run(program, {name: feeds[name] for name in program.feeds})
+    feeds = {"input": batch.x, "targets": batch.y, "weights": batch.weights}
+    if "random" in program.feeds:
+        feeds["random"] = model.state.random_key()
+    results = run(program, feeds)
+    assert program.loss is not None
     values = results[program.loss]
     with np.errstate(over="ignore", invalid="ignore"):
         return program, results, float(values.sum(dtype=np.float64) / values.size)
 
 
-def test_step(model: Any, batch: Batch) -> tuple[float, np.ndarray]:
+def evaluation_step(model: Model, batch: Batch) -> tuple[float, np.ndarray]:
     """Return the loss of a batch and its prediction."""
     program, results, loss = _run_with_loss(model, "evaluate", batch)
     return loss, results[program.output]
 
 
-def train_step(model: Any, batch: Batch) -> tuple[float, np.ndarray]:
+def train_step(model: Model, batch: Batch) -> tuple[float, np.ndarray]:
     """Make one step; return the batch's loss and prediction, both from before it.
 
     Raises
@@ -64,14 +80,19 @@ def train_step(model: Any, batch: Batch) -> tuple[float, np.ndarray]:
 
 
 def _callbacks(
-    model: Any, callbacks: Iterable[Callback], verbose: Any, epochs: int, steps: int, owner: str
+    model: Model,
+    callbacks: Callback | Iterable[Callback],
+    verbose: Any,
+    epochs: int,
+    steps: int,
+    owner: str,
 ) -> CallbackList:
     """Return the user's callbacks and, unless ``verbose`` is 0, a progress bar."""
     if isinstance(verbose, bool):
         verbose = int(verbose)
     if verbose not in _VERBOSE:
         raise arguments.invalid(owner, "verbose", "'auto', 0, 1 or 2", verbose)
-    chosen = list(callbacks)
+    chosen = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
     if verbose != 0 and not any(isinstance(c, ProgressBar) for c in chosen):
         chosen.append(ProgressBar(bars=verbose != 2))
     return CallbackList(chosen, model, {"epochs": epochs, "steps": steps, "verbose": verbose})
@@ -88,7 +109,7 @@ def _steps(samples: int, batch_size: int) -> int:
 
 
 def _validation_samples(
-    model: Any, samples: Samples, fraction: float, data: Any
+    model: Model, samples: Samples, fraction: float, data: Any
 ) -> tuple[Samples, Samples | None]:
     """Return the samples to train on and those to validate on."""
     if data is not None:
@@ -98,23 +119,22 @@ def _validation_samples(
                 f"got {type(data).__name__}"
             )
         x, y, *weight = data
-        return samples, check_samples(
-            "fit (validation_data)", x, y, weight[0] if weight else None, None, model
-        )
+        weights = weight[0] if weight else None
+        return samples, check_samples("fit (validation_data)", x, y, weights, model)
     if fraction == 0:
         return samples, None
     return split("fit", samples, fraction)
 
 
 def fit(
-    model: Any,
+    model: Model,
     x: Any,
     y: Any,
     *,
     batch_size: int | None,
     epochs: int,
     verbose: Any,
-    callbacks: Iterable[Callback],
+    callbacks: Callback | Iterable[Callback],
     validation_split: float,
     validation_data: Any,
     shuffle: bool,
@@ -127,117 +147,152 @@ def fit(
     epochs = arguments.integer("fit", "epochs", epochs, 0)
     initial_epoch = arguments.integer("fit", "initial_epoch", initial_epoch, 0)
     arguments.boolean("fit", "shuffle", shuffle)
-    samples = check_samples("fit", x, y, sample_weight, class_weight, model)
-    samples, validation = _validation_samples(model, samples, validation_split, validation_data)
-    history = model.history = History()
-    steps = _steps(len(samples), batch_size)
-    told = _callbacks(model, [history, *callbacks], verbose, epochs, steps, "fit")
-    model.stop_training = False
-    with told, DeferredInterrupt() as interrupt:
-        told("on_train_begin", None)
-        try:
-            for epoch in range(initial_epoch, epochs):
-                _fit_epoch(model, samples, validation, batch_size, shuffle, told, interrupt, epoch)
-                if model.stop_training:
-                    break
-        finally:
-            told("on_train_end", None)
+    with model.built_for("fit", x):
+        samples = check_samples("fit", x, y, sample_weight, model)
+        samples, validation = _validation_samples(model, samples, validation_split, validation_data)
+        output_shape = model.prediction_shape(samples.x.shape)
+        if class_weight is not None:
+            samples = with_class_weights("fit", samples, class_weight, output_shape)
+        scores = Scores(model.metric_identifiers, samples, output_shape)
+        history = History()
+        steps = _steps(len(samples), batch_size)
+        chosen = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+        told = _callbacks(model, [*chosen, history], verbose, epochs, steps, "fit")
+    model.history = history
+    course = _Course(model, samples, validation, batch_size, shuffle, scores, told)
+    with told, model.being_trained(), DeferredInterrupt() as interrupt:
+        _fit_epochs(course, range(initial_epoch, epochs), interrupt)
     return history
 
 
-def _fit_epoch(
-    model: Any,
-    samples: Samples,
-    validation: Samples | None,
-    batch_size: int,
-    shuffle: bool,
-    told: CallbackList,
-    interrupt: DeferredInterrupt,
-    epoch: int,
-) -> None:
-    """Go once through the samples, then through those for validation."""
-    order = None
-    if shuffle:
-        order = random.generator(model.state.seed, model.state.epochs).permutation(len(samples))
-    model.state.epochs += 1
-    model.scores.reset()
-    told("on_epoch_begin", epoch, None)
-    for step, batch in enumerate(samples.batches(batch_size, order)):
-        told("on_train_batch_begin", step, None)
+@dataclass(frozen=True)
+class _Course:
+    """What a run of `fit` needs in each epoch."""
+
+    model: Model
+    samples: Samples
+    validation: Samples | None
+    batch_size: int
+    shuffle: bool
+    scores: Scores
+    told: CallbackList
+
+
+def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) -> None:
+    """Train for some epochs, or until a callback or Ctrl-C says stop."""
+    logs: dict[str, Any] = {}
+    course.told("on_train_begin", {})
+    try:
+        for epoch in epochs:
+            logs = _fit_epoch(course, epoch, interrupt)
+            if course.model.stop_training:
+                break
+    except KeyboardInterrupt:
+        course.told("on_train_end", logs)
+        raise
+    course.told("on_train_end", logs)
+
+
+def _fit_epoch(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> dict[str, Any]:
+    """Go once through the samples, then through those for validation; return the epoch's logs."""
+    model, scores, told = course.model, course.scores, course.told
+    scores.reset()
+    told("on_epoch_begin", epoch, {})
+    for step, batch in enumerate(course.samples.batches(course.batch_size, _order(course))):
+        told("on_train_batch_begin", step, {})
         try:
             loss, prediction = train_step(model, batch)
         except NonFiniteLossError as error:
-            raise _explained(error, epoch, step, model.optimizer.learning_rate) from None
-        model.scores.update(batch, prediction, loss)
-        told("on_train_batch_end", step, model.scores.result())
+            place = f" at epoch {epoch + 1}, step {step + 1}; training stopped"
+            raise explained("fit", error, model, place) from None
+        scores.update(batch, prediction, loss)
+        told("on_train_batch_end", step, scores.result())
         interrupt.check()
         if model.stop_training:
             break
-    logs = model.scores.result()
-    if validation is not None:
-        scores = run_evaluation(model, validation, batch_size, told)
-        logs |= {f"val_{name}": value for name, value in scores.items()}
+    logs = scores.result()
+    if course.validation is not None:
+        of_validation = run_evaluation(model, course.validation, course.batch_size, told)
+        logs |= {f"val_{name}": value for name, value in of_validation.items()}
     told("on_epoch_end", epoch, logs)
+    return logs
 
 
-def _explained(
-    error: NonFiniteLossError, epoch: int, step: int, learning_rate: float
+def _order(course: _Course) -> np.ndarray | None:
+    """Return the order of an epoch's samples, None for that in which they came."""
+    state = course.model.state
+    state.epochs += 1
+    if not course.shuffle:
+        return None
+    return random.generator(state.seed, state.epochs - 1).permutation(len(course.samples))
+
+
+def explained(
+    owner: str, error: NonFiniteLossError, model: Model, place: str = ""
 ) -> NonFiniteLossError:
+    """Return the error with who met it, where, and what helps."""
     return NonFiniteLossError(
-        f"fit: {error} at epoch {epoch + 1}, step {step + 1}; training stopped and the weights are "
-        "those with which the last finite loss was computed. A smaller learning rate "
-        f"(now {learning_rate:g}) or smaller inputs often help"
+        f"{owner}: {error}{place}; the weights are those with which the last finite loss was "
+        f"computed. A smaller learning rate (now {model.optimizer.learning_rate:g}) or smaller "
+        "inputs often help"
     )
 
 
 def run_evaluation(
-    model: Any, samples: Samples, batch_size: int, told: CallbackList
+    model: Model, samples: Samples, batch_size: int, told: CallbackList
 ) -> dict[str, float]:
     """Return loss and metrics over checked samples."""
-    model.scores.reset()
-    told("on_test_begin", None)
+    output_shape = model.prediction_shape(samples.x.shape)
+    scores = Scores(model.metric_identifiers, samples, output_shape)
+    told("on_test_begin", {})
     for step, batch in enumerate(samples.batches(batch_size)):
-        told("on_test_batch_begin", step, None)
-        loss, prediction = test_step(model, batch)
-        model.scores.update(batch, prediction, loss)
-        told("on_test_batch_end", step, model.scores.result())
-    scores = model.scores.result()
-    told("on_test_end", scores)
-    return scores
+        told("on_test_batch_begin", step, {})
+        loss, prediction = evaluation_step(model, batch)
+        scores.update(batch, prediction, loss)
+        told("on_test_batch_end", step, scores.result())
+    told("on_test_end", scores.result())
+    return scores.result()
 
 
 def evaluate(
-    model: Any,
+    model: Model,
     x: Any,
     y: Any,
     *,
     batch_size: int | None,
     verbose: Any,
     sample_weight: Any,
-    callbacks: Iterable[Callback],
+    callbacks: Callback | Iterable[Callback],
 ) -> dict[str, float]:
     """Return loss and metrics; see `Model.evaluate`."""
     batch_size = _batch_size("evaluate", batch_size)
-    samples = check_samples("evaluate", x, y, sample_weight, None, model)
+    with model.built_for("evaluate", x):
+        samples = check_samples("evaluate", x, y, sample_weight, model)
     steps = _steps(len(samples), batch_size)
     with _callbacks(model, callbacks, verbose, 1, steps, "evaluate") as told:
         return run_evaluation(model, samples, batch_size, told)
 
 
 def predict(
-    model: Any, x: Any, *, batch_size: int | None, verbose: Any, callbacks: Iterable[Callback]
+    model: Model,
+    x: Any,
+    *,
+    batch_size: int | None,
+    verbose: Any,
+    callbacks: Callback | Iterable[Callback],
 ) -> np.ndarray:
     """Return predictions; see `Model.predict`."""
     batch_size = _batch_size("predict", batch_size)
-    images = check_images("predict", x, model.input_shape, model.dtype)
+    with model.built_for("predict", x):
+        images = check_images("predict", x, model.input_shape, model.dtype)
     steps = _steps(len(images), batch_size)
     predictions = []
     with _callbacks(model, callbacks, verbose, 1, steps, "predict") as told:
-        told("on_predict_begin", None)
+        told("on_predict_begin", {})
         for step in range(steps):
-            told("on_predict_batch_begin", step, None)
+            told("on_predict_batch_begin", step, {})
             rows = slice(step * batch_size, (step + 1) * batch_size)
             predictions.append(predict_step(model, as_floats(images[rows], model.dtype)))
-            told("on_predict_batch_end", step, None)
-        told("on_predict_end", None)
+            told("on_predict_batch_end", step, {"outputs": predictions[-1]})
+        told("on_predict_end", {})
     return np.concatenate(predictions)

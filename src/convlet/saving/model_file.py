@@ -258,7 +258,10 @@ def _parse(text: str | None) -> dict[str, Any]:
 
 
 def _architecture(description: Any) -> Any:
-    model = layers.registry.get(description)
+    try:
+        model = layers.registry.get(description)
+    except MemoryError:  # a layer of one's own may have tried what it does, to know its output
+        raise ValueError("the model's description asks for more memory than there is") from None
     if not hasattr(model, "get_compile_config"):
         raise ValueError(f"the file holds a layer, {model.owner}, and not a model")
     if not model.built:
@@ -313,21 +316,19 @@ def _some(names: set[str]) -> str:
 
 def _assign(variables: Mapping[str, Any], file: TensorFile) -> None:
     """Give all variables their values, or none of them."""
-    values = {path: _converted(path, file, v.dtype) for path, v in variables.items()}
+    values = {path: _converted(path, variable, file) for path, variable in variables.items()}
     for path, variable in variables.items():
         variable.assign(values[path])
 
 
-def _converted(path: str, file: TensorFile, dtype: str) -> np.ndarray:
-    """Return a weight in the float type of its variable."""
-    stored = file.read(path)
-    if stored.dtype == dtype:
-        return stored
-    with np.errstate(over="ignore", invalid="ignore"):
-        value = stored.astype(dtype)
-    if (np.isinf(value) & np.isfinite(stored)).any():
-        raise ValueError(f"weight {path!r} holds numbers that are too large for {dtype}")
-    return value
+def _converted(path: str, variable: Any, file: TensorFile) -> np.ndarray:
+    """Return a weight, whose shape and type have been found right, as the variable will hold it."""
+    try:
+        return variable.converted(file.read(path))
+    except ValueError:
+        raise ValueError(
+            f"weight {path!r} holds numbers that are too large for {variable.dtype}"
+        ) from None
 
 
 def _restore_slots(model: Any, file: TensorFile) -> None:
