@@ -20,6 +20,9 @@ _sequence: np.random.SeedSequence | None = None
 def set_random_seed(seed: int) -> None:
     """Fix every random number that the library draws from now on.
 
+    A model whose training has begun goes on with the seed that it has, so that a run can be
+    continued; `compile` begins anew.
+
     Parameters
     ----------
     seed : int

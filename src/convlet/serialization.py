@@ -75,6 +75,9 @@ class Configurable:
     ``get_config`` of its own.
     """
 
+    # arguments that a configuration may leave out
+    not_in_config: frozenset[str] = frozenset()
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, as JSON types.
 
@@ -178,7 +181,14 @@ class Registry(Generic[T]):
             raise ValueError(
                 f"{self.kind}: expected a {self.base.__name__}, got {_shortened.repr(instance)}"
             )
-        return {"class_name": type(instance).__name__, "config": instance.get_config()}
+        config = instance.get_config()
+        for name in constructor_parameters(type(instance)):
+            if name not in config and name not in instance.not_in_config:
+                raise ValueError(
+                    f"{self.kind} {type(instance).__name__}: get_config must return the argument "
+                    f"{name}, too"
+                )
+        return {"class_name": type(instance).__name__, "config": config}
 
     def _unpack(self, identifier: dict[Any, Any]) -> tuple[str, dict[Any, Any]]:
         name, config = identifier.get("class_name"), identifier.get("config")

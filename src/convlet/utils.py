@@ -10,8 +10,9 @@ import numpy as np
 
 from convlet import _native, arguments
 from convlet.random import set_random_seed
+from convlet.serialization import custom_object_scope
 
-__all__ = ["set_random_seed", "show_config", "to_categorical"]
+__all__ = ["custom_object_scope", "set_random_seed", "show_config", "to_categorical"]
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:

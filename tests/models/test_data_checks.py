@@ -152,6 +152,10 @@ COMPILE = [
     (("adamant", "mse"), "optimizer: unknown 'adamant'; known are sgd"),
     ((None, "mse"), "optimizer: expected a name, a Optimizer or a dict"),
     (("sgd", "msee"), "loss: unknown 'msee'; known are binary_crossentropy"),
+    (
+        ("sgd", lambda y, p: 0),
+        "loss: a function needs its gradient, too: CustomLoss(value, gradient)",
+    ),
     (("sgd", None), "loss: expected a name, a Loss or a dict"),
     (("sgd", "mse", ["acuracy"]), "metric: unknown 'acuracy'; known are accuracy"),
     (("sgd", "mse", {"a": 1}), "compile: metrics must be a list of names or Metrics, got {'a': 1}"),

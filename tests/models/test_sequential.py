@@ -152,6 +152,21 @@ def test_a_clone_has_layers_of_one_s_own_also_in_inner_models():
     assert clone.layers[1].layers[0].factor == 7
 
 
+class Subclass(layers.Dense):
+    """Has an argument that it forgets."""
+
+    def __init__(self, units, factor=1.0, **kwargs):
+        super().__init__(units, **kwargs)
+        self.factor = factor
+
+
+def test_an_argument_that_a_configuration_lacks_is_not_lost_in_silence():
+    model = Sequential([Input((3,)), Subclass(2, 5.0)])
+    message = "layer Subclass: get_config must return the argument factor, too"
+    with pytest.raises(ValueError, match=message):
+        clone_model(model)
+
+
 def test_a_layer_in_two_models_keeps_its_name():
     first, second = layers.Dense(4), layers.Dense(4)
     model = Sequential([Input((4,)), first, second])

@@ -454,6 +454,24 @@ def test_a_model_compiled_anew_begins_anew(path: Path):
     assert read.state.slots == {}
 
 
+@pytest.mark.xfail(
+    strict=True,
+    raises=KeyError,
+    reason="TrainingState hands an optimizer the empty slots of the time when it had no momentum",
+)
+def test_a_momentum_may_be_set_between_two_runs(path: Path):
+    x, y = digits_like()
+    model = network()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+    model.optimizer.momentum = 0.9
+    model.save(path)
+    read = load_model(path, OWN)
+    for trained in (read, model):
+        trained.fit(x, y, verbose=0)
+    assert saved_again(read, path) == saved_again(model, path)
+
+
 def without_momentum(model: Sequential) -> None:
     model.optimizer.momentum = 0.0
 

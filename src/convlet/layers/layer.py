@@ -74,6 +74,9 @@ class Layer(Configurable):
         For the first layer of a `Sequential`: shape of one sample, None for sizes left open.
     """
 
+    # the model's input has the one, the other is always the same
+    not_in_config = frozenset({"input_shape", "data_format"})
+
     def __init__(
         self,
         *,

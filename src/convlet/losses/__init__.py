@@ -43,6 +43,11 @@ def get(identifier: object, custom_objects: Mapping[str, type] | None = None) ->
     ValueError
         See ``convlet.serialization.Registry.get``.
     """
+    if callable(identifier) and not isinstance(identifier, (type, Loss)):
+        raise ValueError(
+            "loss: a function needs its gradient, too: CustomLoss(value, gradient), or a subclass "
+            "of Loss"
+        )
     return _registry.get(identifier, custom_objects)
 
 
