@@ -163,7 +163,8 @@ class Registry(Generic[T]):
             return self._make(self._find(identifier, known), {})
         if isinstance(identifier, dict):
             name, config = self._unpack(identifier)
-            return self._make(self._find(name, known), config)
+            hint = "; one's own are handed over in custom_objects"
+            return self._make(self._find(name, known, hint), config)
         raise ValueError(
             f"{self.kind}: expected a name, a {self.base.__name__} or a dict of 'class_name' and "
             f"'config', got {_shortened.repr(identifier)}"
@@ -200,7 +201,7 @@ class Registry(Generic[T]):
             )
         return name, config
 
-    def _find(self, name: str, custom_objects: Mapping[str, type]) -> type[T]:
+    def _find(self, name: str, custom_objects: Mapping[str, type], hint: str = "") -> type[T]:
         own = custom_objects.get(name)
         if isinstance(own, type) and issubclass(own, self.base):
             return own
@@ -217,6 +218,7 @@ class Registry(Generic[T]):
         raise ValueError(
             f"{self.kind}: unknown {_shortened.repr(name)}; known are "
             + ", ".join(sorted(known | set(custom_objects)))
+            + hint
         )
 
     def _make(self, cls: type[T], config: dict[Any, Any]) -> T:

@@ -454,11 +454,6 @@ def test_a_model_compiled_anew_begins_anew(path: Path):
     assert read.state.slots == {}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=KeyError,
-    reason="TrainingState hands an optimizer the empty slots of the time when it had no momentum",
-)
 def test_a_momentum_may_be_set_between_two_runs(path: Path):
     x, y = digits_like()
     model = network()
@@ -497,12 +492,6 @@ def test_what_the_optimizer_cannot_use_any_more_is_left_out(
     read.fit(x, y % 2, verbose=0)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="TrainingState knows for which variable it keeps slots, but tells nobody: `slots` still "
-    "holds what belongs to a layer that is gone, and the file gives it to the layer in its place",
-)
 def test_another_layer_of_the_same_shape_begins_anew_after_loading(path: Path):
     x, y = digits_like()
     model = compiled_network()
@@ -928,12 +917,6 @@ def test_weights_are_converted_to_the_model_s_float_type(path: Path, stored: str
         np.testing.assert_array_equal(value, values[name].astype(dtype), strict=True)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeWarning,
-    reason="Variable.converted lets NumPy warn of a signalling NaN that changes its type; "
-    "numpy.errstate(over='ignore', invalid='ignore') would not",
-)
 def test_no_number_stays_no_number(path: Path):
     signalling = np.full(3, 0x7FF0000000000001, np.uint64).view(np.float64)
     values = {"dense/kernel": np.zeros((2, 3)), "dense/bias": signalling}

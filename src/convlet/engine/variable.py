@@ -87,7 +87,7 @@ class Variable:
         array = arguments.numbers(f"weight {self.name!r}", "its value", value)
         if array.shape != self.shape:
             raise ValueError(f"weight {self.name!r} has shape {self.shape}, got {array.shape}")
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             copy = np.array(array, self.dtype, order="C")
         if array.dtype != copy.dtype and not np.isfinite(copy[np.isfinite(array)]).all():
             raise ValueError(f"weight {self.name!r}: {self.dtype} cannot hold numbers that large")

@@ -240,7 +240,7 @@ class Rescaling(Layer):
 
     def _number(self, name: str, value: Any) -> float:
         number = arguments.real(self.owner, name, value)
-        if abs(number) > np.finfo(self.dtype).max:
+        if abs(number) > float(np.finfo(self.dtype).max):
             raise arguments.invalid(self.owner, name, f"within the range of {self.dtype}", value)
         return number
 

@@ -16,7 +16,6 @@ from convlet.serialization import Configurable, constructor_parameters, snake_ca
 
 Shape = tuple[int | None, ...]
 _FLOAT_TYPES = ("float32", "float64")
-_NAME = r"[^/\s]+"  # names are parts of paths
 
 # Keras's arguments that may be spelled out as long as they ask for nothing.
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
@@ -28,6 +27,13 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "kernel_regularizer": (None,),
     "noise_shape": (None,),
 }
+
+
+def _is_name(name: object) -> bool:
+    """Return whether something can be part of a path and stand in a table."""
+    return (
+        isinstance(name, str) and re.fullmatch(r"[^/\s]+", name) is not None and name.isprintable()
+    )
 
 
 def _refuse(cls: type, unknown: dict[str, Any]) -> None:
@@ -88,7 +94,7 @@ class Layer(Configurable):
     ) -> None:
         cls = type(self).__name__
         _refuse(type(self), unknown)
-        if name is not None and (not isinstance(name, str) or not re.fullmatch(_NAME, name)):
+        if name is not None and not _is_name(name):
             raise arguments.invalid(cls, "name", "a string without '/' and white space", name)
         self._has_default_name = name is None
         self._name = snake_case(cls) if name is None else name
@@ -221,7 +227,7 @@ class Layer(Configurable):
             For a name that is taken, or a shape that is none.
         """
         taken = [variable.name for variable in self._weights]
-        if not isinstance(name, str) or not re.fullmatch(_NAME, name) or name in taken:
+        if not _is_name(name) or name in taken:
             requirement = "a new string without '/' and white space"
             raise arguments.invalid(self.owner, "a weight's name", requirement, name)
         variable = Variable(

@@ -116,9 +116,13 @@ class TrainingState:
 
     def _slots_of(self, optimizer: Optimizer, path: str, variable: Variable) -> Slots:
         """Return what the optimizer remembers about a variable, at first nothing."""
-        if path in self.slots and self._made_for.get(path, variable) is variable:
-            return self.slots[path]
-        return optimizer.slots(variable.value)
+        # none are known, too, if the optimizer's momentum was 0 so far
+        return self.known_slots(path, variable) or optimizer.slots(variable.value)
+
+    def known_slots(self, path: str, variable: Variable) -> Slots:
+        """Return what is remembered about a variable, not about another that had its path."""
+        is_its_own = self._made_for.get(path, variable) is variable
+        return self.slots.get(path, {}) if is_its_own else {}
 
     def step_back(self) -> None:
         """Put back the weights and slots with which the last finite loss was computed.

@@ -78,7 +78,7 @@ def _slots_of(model: Any) -> dict[str, np.ndarray]:
     """
     arrays = {}
     for path, variable in model.named_weights().items():
-        known = model.state.slots.get(path, {})
+        known = model.state.known_slots(path, variable)
         for slot, initial in model.optimizer.slots(variable.value).items():
             if slot in known and np.shape(known[slot]) == initial.shape:
                 arrays[f"{_STATE}{path}/{slot}"] = known[slot]
