@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         If any of that fails; what was at ``path`` is still there then, and nothing else.
     """
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    temporary = target.with_name(f".convlet-{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f".convlet-{os.urandom(8).hex()}.tmp")
     try:
         with temporary.open("xb") as file:  # "x": a new file, whatever may be lying there
             _take_mode(file.fileno(), target)
