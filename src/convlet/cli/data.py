@@ -1,0 +1,158 @@
+"""From what a user names to arrays that fit a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from convlet import preprocessing
+from convlet.cli.report import size, warn
+from convlet.datasets import DataSet, open_dataset
+from convlet.losses import CategoricalCrossentropy
+from convlet.preprocessing import Preprocessing
+from convlet.utils import to_categorical
+
+IMAGE_AXES = 3  # rows, columns, channels
+_BYTE_MAXIMUM = 255.0
+_MAX_LABEL = 2**31  # far above what fits into memory, and below what int64 holds
+_IMAGE_CHANNELS = (1, 3, 4)
+
+
+def open_data(source: str, sample_axes: int = IMAGE_AXES) -> DataSet:
+    """Return a data set whose samples have channels and whose labels are integers.
+
+    Parameters
+    ----------
+    source : str
+        What `convlet.datasets.open_dataset` takes.
+    sample_axes : int
+        How many axes a sample must have for the network, channels included. Samples with one less,
+        such as greyscale images of rows and columns, get an axis of size 1.
+
+    Raises
+    ------
+    ValueError
+        If the labels are no integers, and for what `open_dataset` refuses.
+    OSError, ImportError
+        Those of `open_dataset`.
+    """
+    data = open_dataset(source)
+    data = replace(
+        data,
+        x_train=_with_channels(data.x_train, sample_axes),
+        y_train=_labels(data.y_train, source),
+    )
+    if data.x_test is not None and data.y_test is not None:
+        data = replace(
+            data,
+            x_test=_with_channels(data.x_test, sample_axes),
+            y_test=_labels(data.y_test, source),
+        )
+    if data.preprocessing is None:
+        data = replace(data, preprocessing=_preprocessing_of_bytes(data.x_train))
+    return data
+
+
+def _with_channels(x: np.ndarray, sample_axes: int) -> np.ndarray:
+    return x[..., np.newaxis] if x.ndim == sample_axes else x
+
+
+def _labels(y: np.ndarray, source: str) -> np.ndarray:
+    """Return labels as int64 of shape (n,)."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1 or not np.array_equal(y, np.floor(y)) or y.min() < 0 or y.max() > _MAX_LABEL:
+        raise ValueError(
+            f"{source}: labels must be whole numbers from 0, one for each sample, "
+            f"got {y.dtype} of shape {y.shape}"
+        )
+    return y.astype(np.int64)
+
+
+def _preprocessing_of_bytes(x: np.ndarray) -> Preprocessing | None:
+    """Return what makes a sample of an image file, if the samples are images of bytes."""
+    if x.dtype != np.uint8 or x.ndim != IMAGE_AXES + 1 or x.shape[-1] not in _IMAGE_CHANNELS:
+        return None
+    _, height, width, channels = x.shape
+    return Preprocessing(height, width, channels, 0.0, _BYTE_MAXIMUM)
+
+
+def count_classes(data: DataSet) -> int:
+    """Return how many classes a data set has, by its class names or else by its labels.
+
+    Raises
+    ------
+    ValueError
+        If there are less than two, or a label has no name.
+    """
+    highest = max(int(y.max()) for y in (data.y_train, data.y_test) if y is not None)
+    classes = highest + 1 if data.class_names is None else len(data.class_names)
+    if highest >= classes:
+        raise ValueError(f"{data.name}: there is a label {highest}, but only {classes} class names")
+    if classes < 2:
+        raise ValueError(f"{data.name}: all labels are 0; at least two classes are needed")
+    return classes
+
+
+def give_names(model: Any, data: DataSet) -> None:
+    """Give a network the data's class names and preprocessing where it has none of its own.
+
+    Prints a warning where it has others: the labels or the values may mean something else then.
+    """
+    if data.class_names is not None:
+        if model.class_names is None and len(data.class_names) == model.output_shape[-1]:
+            model.class_names = list(data.class_names)
+        if list(data.class_names) != list(model.class_names or ()):
+            warn(f"{data.name} has other classes than the network, whose own are used")
+    if model.preprocessing is None:
+        model.preprocessing = data.preprocessing
+    if data.preprocessing is not None:
+        _compare_ranges(model.preprocessing, data.preprocessing, data.name)
+
+
+def _compare_ranges(own: Preprocessing, found: Preprocessing, name: str) -> None:
+    if (own.minimum, own.maximum) != (found.minimum, found.maximum):
+        warn(
+            f"the network was made for values from {own.minimum:g} to {own.maximum:g}, "
+            f"those of {name} go from {found.minimum:g} to {found.maximum:g}"
+        )
+
+
+def targets_for(model: Any, labels: np.ndarray) -> np.ndarray:
+    """Return labels as the network's loss wants them: one-hot, or as they are."""
+    if isinstance(model.loss, CategoricalCrossentropy):
+        return to_categorical(labels, model.output_shape[-1])
+    return labels
+
+
+def class_name(model: Any, label: int) -> str:
+    """Return what a label stands for, or the label itself."""
+    return str(label) if model.class_names is None else model.class_names[label]
+
+
+def load_samples(path: str, model: Any) -> np.ndarray:
+    """Return the samples in a file, an image or a ``.npy`` array of one or more, as a batch.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or its samples do not fit the network.
+    OSError, ImportError
+        Those of `convlet.preprocessing.load_input`.
+    """
+    array = preprocessing.load_input(path, model.preprocessing)
+    for batch in (array[None], array, array[None, ..., None], array[..., None]):
+        if _fits(batch.shape, model.input_shape):
+            return batch
+    raise ValueError(
+        f"{path}: the network takes samples of shape {size(model.input_shape[1:])}, "
+        f"got an array of shape {size(array.shape)}"
+    )
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        n is None or n == m for n, m in zip(wanted, shape, strict=True)
+    )

@@ -1,0 +1,52 @@
+"""``convlet summary`` and ``convlet info``: what a file holds, what this installation is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from convlet import load_model, show_config
+from convlet.cli.options import examples
+from convlet.cli.report import counted, printable, size
+
+
+@click.command(
+    short_help="Show what a network is made of.",
+    epilog=examples("convlet summary digits.safetensors"),
+)
+@click.argument("model", metavar="MODEL")
+def summary(model: str) -> None:
+    """Show the layers, the classes and the training so far of the network in MODEL."""
+    loaded = load_model(model)
+    loaded.summary(print_fn=lambda line: click.echo(printable(line)))
+    for line in _details(loaded):
+        click.echo(f" {printable(line)}")
+
+
+def _details(model: Any) -> list[str]:
+    """Return what the table of layers leaves out."""
+    lines = []
+    if model.class_names is not None:
+        lines.append(f"Classes: {', '.join(model.class_names)}")
+    made = model.preprocessing
+    if made is not None:
+        shape = size((made.height, made.width, made.channels))
+        lines.append(f"Images: {shape}, values from {made.minimum:g} to {made.maximum:g}")
+    if model.compiled:
+        settings = model.optimizer.get_config()
+        name = settings.pop("name", model.optimizer.name)
+        listed = ", ".join(f"{key} {value}" for key, value in settings.items())
+        lines.append(f"Training: {name} ({listed}), loss {model.loss.name}")
+        epochs, steps = model.state.epochs, model.state.iterations
+        lines.append(f"Trained so far: {counted(epochs, 'epoch')}, {counted(steps, 'step')}")
+    return lines
+
+
+@click.command(short_help="Show what this installation is.", epilog=examples("convlet info"))
+def info() -> None:
+    """Show the versions, the compiler and the processor: what a report of a problem should hold."""
+    config = show_config()
+    width = max(map(len, config))
+    for key, value in config.items():
+        click.echo(f"{key:<{width}}  {value}")

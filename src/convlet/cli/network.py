@@ -1,0 +1,126 @@
+"""The network that a command works with: a new one by its name, or one from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from convlet import applications, load_model, optimizers
+from convlet.cli.data import IMAGE_AXES, count_classes
+from convlet.cli.report import size
+from convlet.datasets import DataSet
+
+SUFFIX = ".safetensors"
+_LOSS = "sparse_categorical_crossentropy"
+_SMALL = 28  # pixels; images with less along an axis go to the small network
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained unless options say otherwise: by gradient descent with momentum."""
+
+    epochs: int = 10
+    batch_size: int = 32
+    learning_rate: float = 0.01
+    momentum: float = 0.9
+
+
+_RECIPES = {
+    # Reads 98.6 to 99.4 % of the digits' test images right, whichever of the seeds 0 to 9.
+    "small-lenet": Recipe(epochs=30, learning_rate=0.02),
+}
+
+
+def recipe_for(model: Any) -> Recipe:
+    """Return how a network is trained by default; its name tells, also after loading."""
+    return _RECIPES.get(model.name, Recipe())
+
+
+def new(
+    name: str | None, data: DataSet, learning_rate: float | None, momentum: float | None
+) -> Any:
+    """Return a compiled network for a data set.
+
+    Parameters
+    ----------
+    name : str or None
+        A key of `convlet.applications.BY_NAME`; by default what suits the images' size.
+    data : DataSet
+    learning_rate, momentum : float or None
+        In place of those of the network's recipe.
+
+    Raises
+    ------
+    ValueError
+        If the samples are not images, or too small for the network.
+    """
+    shape = data.x_train.shape[1:]
+    if len(shape) != IMAGE_AXES:
+        raise ValueError(
+            f"{data.name}: the networks known by name take images, samples of shape rows x columns "
+            f"or rows x columns x channels; here samples have shape {size(shape)}"
+        )
+    if name is None:
+        name = "small-lenet" if min(shape[:2]) < _SMALL else "lenet-20-50-500"
+    classes = count_classes(data)
+    try:
+        model = applications.BY_NAME[name](shape, classes, _scale(data))
+    except ValueError as error:
+        raise ValueError(f"{name} cannot take samples of shape {size(shape)}: {error}") from None
+    _compile(model)
+    override(model, learning_rate, momentum)
+    return model
+
+
+def _scale(data: DataSet) -> float | None:
+    """Return what brings bytes to values up to 1; other numbers are left as they are."""
+    if data.preprocessing is None or data.x_train.dtype.kind == "f":
+        return None
+    return 1.0 / data.preprocessing.maximum
+
+
+def _compile(model: Any) -> None:
+    recipe = recipe_for(model)
+    model.compile(optimizers.SGD(recipe.learning_rate, recipe.momentum), _LOSS, ["accuracy"])
+
+
+def load(path: str) -> Any:
+    """Return a compiled network that tells classes apart, from a file.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds another kind of network.
+    OSError
+        If it may not be read.
+    """
+    model = load_model(path)
+    shape = model.output_shape
+    if len(shape) != 2 or shape[1] is None or shape[1] < 2:
+        raise ValueError(
+            f"{path}: the network's output has shape {size(shape[1:])}; needed is one number for "
+            "each of at least two classes"
+        )
+    if not model.compiled:
+        _compile(model)
+    return model
+
+
+def override(model: Any, learning_rate: float | None, momentum: float | None) -> None:
+    """Change the settings of a network's optimizer that are given.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer has no momentum.
+    """
+    optimizer = model.optimizer
+    if learning_rate is not None:
+        optimizer.learning_rate = learning_rate
+    if momentum is None:
+        return
+    if not hasattr(optimizer, "momentum"):
+        raise ValueError(f"--momentum: the network's optimizer, {optimizer.name}, has none")
+    optimizer.momentum = momentum
+    if momentum == 0:
+        model.state.slots.clear()  # the velocities of before, which nothing reads any more

@@ -1,0 +1,28 @@
+"""What the commands' interface needs beyond click."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it: 128 + SIGINT
+
+
+def examples(*lines: str) -> str:
+    """Return a block of example commands for the end of a command's help, its lines kept."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers; click's own lets infinity and not-a-number through."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or fail with a message that names the option."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number

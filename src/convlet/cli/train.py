@@ -1,0 +1,204 @@
+"""``convlet train``: train a network and save it."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from convlet import NonFiniteLossError, applications, utils
+from convlet.callbacks import ProgressBar
+from convlet.cli import network, output
+from convlet.cli.data import give_names, open_data, targets_for
+from convlet.cli.evaluate import print_scores
+from convlet.cli.options import INTERRUPTED, FiniteRange, examples
+from convlet.cli.report import console, counted, duration, size
+from convlet.datasets import DataSet
+
+_SEEDS = 2**31  # a seed that is not given is drawn below this: short enough to be typed
+
+
+@dataclass(frozen=True)
+class _Course:
+    """What is trained on what, for how long, and where it goes."""
+
+    model: Any
+    data: DataSet
+    epochs: int
+    batch_size: int
+    validation_split: float
+    path: Path
+
+
+@click.command(
+    short_help="Train a network and save it.",
+    epilog=examples(
+        "convlet train digits",
+        "convlet train mnist/ --limit 5000 --epochs 3",
+        "convlet train mnist/ --model lecture-lenet --out lecture.safetensors",
+        "convlet train digits --model digits.safetensors --learning-rate 0.002",
+    ),
+)
+@click.argument("source", metavar="DATA")
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    help=f"Network to train: {', '.join(applications.BY_NAME)}, or a {network.SUFFIX} file to go "
+    "on with. By default what suits the images' size.",
+)
+@click.option("--epochs", type=click.IntRange(1), help="How often to go through the samples.")
+@click.option("--batch-size", type=click.IntRange(1), help="Samples in a step.")
+@click.option("--learning-rate", type=FiniteRange(0, min_open=True), help="Length of a step.")
+@click.option(
+    "--momentum", type=FiniteRange(0, 1, max_open=True), help="Share of a step that the next keeps."
+)
+@click.option(
+    "--validation-split",
+    type=FiniteRange(0, 1, max_open=True),
+    default=0.0,
+    help="Share of the samples, the last ones, to validate on after each epoch.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Number that all random draws follow from. Drawn, and printed, if left out.",
+)
+@click.option("--limit", type=click.IntRange(1), help="Train on the first so many samples only.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    help=f"Where to save the network. By default the data's name with {network.SUFFIX}, here.",
+)
+def train(
+    source: str,
+    model: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    learning_rate: float | None,
+    momentum: float | None,
+    validation_split: float,
+    seed: int | None,
+    limit: int | None,
+    out: str | None,
+) -> None:
+    """Train a network on DATA and save it.
+
+    DATA is the word digits (handwritten digits of 8x8 pixels, from scikit-learn), a folder with
+    the four files of MNIST, or a .npz file with x_train, y_train, x_test and y_test, or x and y.
+
+    Epochs, batch size, learning rate and momentum have defaults that suit the network; one from a
+    file keeps the learning rate and the momentum that it was trained with. Ctrl-C stops after the
+    current step and saves what has been learned.
+    """
+    if model is not None and model.endswith(network.SUFFIX):
+        trained, data = _saved(model, source, seed, learning_rate, momentum)
+        origin = f"{model}, trained for {counted(trained.state.epochs, 'epoch')} so far"
+    else:
+        seed = secrets.randbelow(_SEEDS) if seed is None else seed
+        trained, data = _new(model, source, seed, learning_rate, momentum)
+        origin = f"{trained.name}, seed {seed}"
+    recipe = network.recipe_for(trained)
+    course = _Course(
+        model=trained,
+        data=replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit]),
+        epochs=epochs or recipe.epochs,
+        batch_size=batch_size or recipe.batch_size,
+        validation_split=validation_split,
+        path=output.checked_path(out, data.name),
+    )
+    give_names(trained, data)
+    _announce(course, origin)
+    _fit(course)
+    trained.save(course.path)
+    print_scores(trained, course.data)
+    _suggest(course, source)
+
+
+def _new(
+    name: str | None, source: str, seed: int, learning_rate: float | None, momentum: float | None
+) -> tuple[Any, DataSet]:
+    """Return a new network and its data."""
+    if name is not None and name not in applications.BY_NAME:
+        raise click.BadParameter(
+            f"{name!r} is neither {', '.join(applications.BY_NAME)} nor a {network.SUFFIX} file.",
+            param_hint="'--model'",
+        )
+    data = open_data(source)
+    utils.set_random_seed(seed)
+    return network.new(name, data, learning_rate, momentum), data
+
+
+def _saved(
+    path: str, source: str, seed: int | None, learning_rate: float | None, momentum: float | None
+) -> tuple[Any, DataSet]:
+    """Return a network from a file and its data."""
+    if seed is not None:
+        raise click.UsageError("--seed is for new networks; a saved one goes on with its own.")
+    model = network.load(path)
+    network.override(model, learning_rate, momentum)
+    return model, open_data(source, len(model.input_shape) - 1)
+
+
+def _announce(course: _Course, origin: str) -> None:
+    """Print what is trained on what."""
+    data, model, optimizer = course.data, course.model, course.model.optimizer
+    tests = "no test part" if data.x_test is None else f"{len(data.x_test):,} to test on"
+    settings = f"batch size {course.batch_size}, learning rate {optimizer.learning_rate:g}"
+    if hasattr(optimizer, "momentum"):
+        settings += f", momentum {optimizer.momentum:g}"
+    click.echo(
+        f"Data:     {data.name}, {counted(len(data.x_train), 'sample')} of "
+        f"{size(data.x_train.shape[1:])} to train on, {tests}, {model.output_shape[-1]} classes\n"
+        f"Network:  {origin}, {model.count_params():,} parameters\n"
+        f"Training: {counted(course.epochs, 'epoch')}, {settings}"
+    )
+
+
+def _fit(course: _Course) -> None:
+    """Train, and save what there is if that ends early."""
+    model, data = course.model, course.data
+    steps_before = model.state.iterations
+    start = time.perf_counter()
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # divergence is told in words
+            model.fit(
+                data.x_train,
+                targets_for(model, data.y_train),
+                batch_size=course.batch_size,
+                epochs=course.epochs,
+                validation_split=course.validation_split,
+                callbacks=[ProgressBar(console=console())],
+            )
+    except KeyboardInterrupt:
+        if model.state.iterations == steps_before:
+            raise  # nothing was learned that would be worth a file
+        model.save(course.path)
+        epoch = len(model.history.epoch) + 1
+        click.echo(
+            f"\nInterrupted in epoch {epoch}; the model so far is in {course.path}", err=True
+        )
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except NonFiniteLossError as error:
+        path = output.last_good(course.path)
+        model.save(path)
+        raise click.ClickException(f"{error}. The last good weights are in {path}") from None
+    seconds = time.perf_counter() - start
+    click.echo(f"Trained in {duration(seconds)}, {seconds / course.epochs:.2f} s an epoch")
+
+
+def _suggest(course: _Course, source: str) -> None:
+    """Print where the network is and what can be done with it."""
+    path = shlex.quote(str(course.path))
+    sample = "SAMPLES.npy" if course.model.preprocessing is None else "IMAGE.png"
+    click.echo(
+        f"\nSaved in {course.path} ({course.path.stat().st_size / 1024:,.0f} KB). Go on with:\n"
+        f"  convlet evaluate {path} {shlex.quote(source)}\n"
+        f"  convlet predict {path} {sample}\n"
+        f"  convlet summary {path}"
+    )
