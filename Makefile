@@ -59,3 +59,4 @@ wheel: $(VENV)/.test
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf digit-images digits.safetensors

@@ -1,6 +1,7 @@
 """convlet: convolutional networks one can see through, on the computer one has."""
 
 from convlet import (
+    applications,
     callbacks,
     config,
     datasets,
@@ -26,6 +27,7 @@ __all__ = [
     "NonFiniteLossError",
     "Sequential",
     "__version__",
+    "applications",
     "callbacks",
     "clone_model",
     "config",

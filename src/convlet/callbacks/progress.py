@@ -53,7 +53,8 @@ class ProgressBar(Callback):
     def __init__(self, bars: bool = True, console: Console | None = None) -> None:
         from rich.console import Console
 
-        self._console = console or Console(highlight=False)
+        # a line is a line, also where a pipe has no width
+        self._console = console or Console(highlight=False, soft_wrap=True)
         self._bars = bars and self._console.is_terminal
         self._progress: Progress | None = None
         self._task: Any = None

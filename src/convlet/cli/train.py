@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from convlet import NonFiniteLossError, applications, utils
 from convlet.callbacks import ProgressBar
@@ -166,15 +165,14 @@ def _fit(course: _Course) -> None:
     steps_before = model.state.iterations
     start = time.perf_counter()
     try:
-        with np.errstate(over="ignore", invalid="ignore"):  # divergence is told in words
-            model.fit(
-                data.x_train,
-                targets_for(model, data.y_train),
-                batch_size=course.batch_size,
-                epochs=course.epochs,
-                validation_split=course.validation_split,
-                callbacks=[ProgressBar(console=console())],
-            )
+        model.fit(
+            data.x_train,
+            targets_for(model, data.y_train),
+            batch_size=course.batch_size,
+            epochs=course.epochs,
+            validation_split=course.validation_split,
+            callbacks=[ProgressBar(console=console())],
+        )
     except KeyboardInterrupt:
         if model.state.iterations == steps_before:
             raise  # nothing was learned that would be worth a file
