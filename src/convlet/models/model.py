@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from convlet import arguments, losses, metrics, optimizers, saving
+from convlet import arguments, losses, optimizers, saving
 from convlet.callbacks import Callback, History
 from convlet.engine import Builder, Program, Variable, plan
 from convlet.layers.layer import Layer, Shape
 from convlet.models import training
+from convlet.models.compilation import Compilation
 from convlet.models.data import Batch, as_floats, check_images, check_samples, with_class_weights
 from convlet.models.scores import Scores
 from convlet.models.state import NonFiniteLossError, TrainingState
@@ -47,11 +48,8 @@ class Model(Layer):
         self.preprocessing: Preprocessing | None = None
         self.history: History | None = None
         self.stop_training = False
-        self._optimizer: optimizers.Optimizer | None = None
-        self._loss: losses.Loss | None = None
-        self._metrics: list[tuple[Any, bool]] = []
+        self._compilation: Compilation | None = None
         self._is_being_trained = False
-        self._state: TrainingState | None = None
         self._programs: dict[Any, Program] = {}
 
     # --- layers and weights ---
@@ -243,65 +241,50 @@ class Model(Layer):
         """
         if self._is_being_trained:
             raise RuntimeError(f"{self.owner}: a model cannot be compiled while it is trained")
-        chosen, wanted = optimizers.get(optimizer), losses.get(loss)
-        listed = [(m, False) for m in _listed("metrics", metrics)]
-        listed += [(m, True) for m in _listed("weighted_metrics", weighted_metrics)]
-        names = ["loss", *map(_metric_name, listed)]
-        if len(set(names)) < len(names):
-            raise ValueError(f"compile: the metrics' names must differ, got {names[1:]}")
-        self._optimizer, self._loss, self._metrics = chosen, wanted, listed
-        self._state = TrainingState()
+        self._compilation = Compilation(optimizer, loss, metrics, weighted_metrics)
         self._programs.clear()
 
     @property
     def compiled(self) -> bool:
         """Whether `compile` has been called."""
-        return self._loss is not None
+        return self._compilation is not None
 
-    def _needs_compile(self, value: Any) -> Any:
-        if value is None:
+    @property
+    def compilation(self) -> Compilation:
+        """How the model is trained.
+
+        Raises
+        ------
+        RuntimeError
+            If `compile` has not been called.
+        """
+        if self._compilation is None:
             raise RuntimeError(f"{self.owner}: call compile(optimizer, loss) first")
-        return value
+        return self._compilation
 
     @property
     def optimizer(self) -> optimizers.Optimizer:
         """The optimizer of a compiled model."""
-        return self._needs_compile(self._optimizer)
+        return self.compilation.optimizer
 
     @property
     def loss(self) -> losses.Loss:
         """The loss of a compiled model."""
-        return self._needs_compile(self._loss)
-
-    @property
-    def metric_identifiers(self) -> list[tuple[Any, bool]]:
-        """The metrics of a compiled model, and whether each uses sample weights."""
-        return list(self._metrics)
+        return self.compilation.loss
 
     @property
     def state(self) -> TrainingState:
         """The training state of a compiled model."""
-        return self._needs_compile(self._state)
+        return self.compilation.state
 
     @property
     def metrics_names(self) -> list[str]:
         """Names of what `evaluate` returns."""
-        return ["loss", *map(_metric_name, self._metrics)]
+        return self.compilation.score_names
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Return how the model was compiled, as JSON types, or None if it was not."""
-        if not self.compiled:
-            return None
-        named = {False: [], True: []}  # type: dict[bool, list[Any]]
-        for identifier, weighted in self._metrics:
-            is_name = isinstance(identifier, str)
-            named[weighted].append(identifier if is_name else metrics.serialize(identifier))
-        return {
-            "optimizer": optimizers.serialize(self.optimizer),
-            "loss": losses.serialize(self.loss),
-            "metrics": named[False],
-            "weighted_metrics": named[True],
-        }
+        return None if self._compilation is None else self._compilation.get_config()
 
     # --- training, evaluation, prediction ---
 
@@ -455,7 +438,7 @@ class Model(Layer):
             output_shape = self.prediction_shape(samples.x.shape)
             if class_weight is not None:
                 samples = with_class_weights(owner, samples, class_weight, output_shape)
-            scores = Scores(self._metrics, samples, output_shape)
+            scores = Scores(self.compilation.metrics, samples, output_shape)
         return next(samples.batches(len(samples))), scores
 
     def train_on_batch(
@@ -512,23 +495,6 @@ class Model(Layer):
         """
         for line in summary_lines(self):
             print_fn(line)
-
-
-def _metric_name(entry: tuple[Any, bool]) -> str:
-    """Return the name that a metric is reported under."""
-    identifier, _ = entry
-    return identifier if isinstance(identifier, str) else identifier.name
-
-
-def _listed(name: str, value: Sequence[Any] | None) -> list[Any]:
-    """Return metrics as a list, each a name or a Metric that is known."""
-    if value is None:
-        return []
-    if isinstance(value, (str, metrics.Metric)):
-        value = [value]
-    if not isinstance(value, (list, tuple)):
-        raise ValueError(f"compile: {name} must be a list of names or Metrics, got {value!r}")
-    return [metrics.check_identifier(item) for item in value]
 
 
 def _flat(scores: dict[str, float], return_dict: bool) -> Any:

@@ -153,7 +153,7 @@ def fit(
         output_shape = model.prediction_shape(samples.x.shape)
         if class_weight is not None:
             samples = with_class_weights("fit", samples, class_weight, output_shape)
-        scores = Scores(model.metric_identifiers, samples, output_shape)
+        scores = Scores(model.compilation.metrics, samples, output_shape)
         history = History()
         steps = _steps(len(samples), batch_size)
         chosen = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
@@ -243,7 +243,7 @@ def run_evaluation(
 ) -> dict[str, float]:
     """Return loss and metrics over checked samples."""
     output_shape = model.prediction_shape(samples.x.shape)
-    scores = Scores(model.metric_identifiers, samples, output_shape)
+    scores = Scores(model.compilation.metrics, samples, output_shape)
     told("on_test_begin", {})
     for step, batch in enumerate(samples.batches(batch_size)):
         told("on_test_batch_begin", step, {})
