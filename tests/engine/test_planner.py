@@ -7,6 +7,7 @@ import pytest
 
 from convlet.engine import Buffer, Builder, Program, Variable, plan
 from convlet.engine.operators import OPERATORS, Gradient, bind
+from convlet.losses import MeanSquaredError
 from convlet.ops import tap_table
 from numerics import SumOfSquares, add_conv, add_dense, add_flatten, normal, variable
 
@@ -346,6 +347,18 @@ def test_phases_are_cut_where_the_whole_batch_is_needed():
             "conv_kernel_gradient",
         ],
     ]
+
+
+def test_the_losses_of_the_library_cut_nothing_and_those_of_users_do():
+    """A subclass of the library's may look at the whole batch, so it is the user's."""
+
+    class Own(MeanSquaredError):
+        pass
+
+    for function, phases in ((MeanSquaredError(), 1), (Own(), 4), (SumOfSquares(), 4)):
+        builder = Builder(training=True)
+        x = add_dense(builder, builder.feed("input", (4,)), variable("kernel", 4, 3))
+        assert len(plan(builder, x, function).phases) == phases
 
 
 def test_python_layers_are_phases_of_their_own():

@@ -28,13 +28,13 @@ def loss_and_gradients(model, x, y):
     feeds = {
         "input": x,
         "targets": y,
-        "weights": np.linspace(0.5, 1.5, len(x)),
+        "weights": np.linspace(0.5, 1.5, len(x)) / len(y),
         "random": np.array([7, 3], np.uint64),
     }
     results = run(program, {name: feeds[name] for name in program.feeds})
     values = results[program.loss]
     gradients = {name: results[buffer] for name, buffer in program.gradients.items()}
-    return values.sum() / values.size, gradients
+    return values.sum(), gradients
 
 
 def check_gradients(model, x, y):

@@ -59,8 +59,13 @@ class Instruction:
 
     @property
     def whole_batch(self) -> bool:
-        """Whether it needs all images at once; blocks of images then wait for each other."""
-        return OPERATORS[self.operator].whole_batch
+        """Whether it needs all images at once; blocks of images then wait for each other.
+
+        A loss of one's own may look at the whole batch; convlet's take each image by itself.
+        """
+        function = self.attributes.get("function")
+        takes_images_one_by_one = vars(type(function)).get("is_per_image", False)
+        return OPERATORS[self.operator].whole_batch and not takes_images_one_by_one
 
     def __str__(self) -> str:
         return f"{', '.join(self.writes)} = {self.operator}({', '.join(self.reads)})"
@@ -85,7 +90,7 @@ class Program:
     output : str
         The prediction.
     loss : str or None
-        The loss of each target, weighted; None in a program for prediction.
+        What each target adds to the loss, which is their sum; None in a program for prediction.
     """
 
     forward: tuple[Instruction, ...]

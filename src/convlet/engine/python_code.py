@@ -21,20 +21,28 @@ def _read_only(*arrays: np.ndarray) -> list[np.ndarray]:
     return views
 
 
-def _spread(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the weights with as many axes as the values, so that they multiply."""
+def _shares(weights: np.ndarray, values: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Return the weights with as many axes as the values, so that they multiply.
+
+    A loss may have one value for each sample though predictions have positions: it then counts for
+    all of the sample's positions.
+    """
     if weights.ndim > values.ndim:
         raise ValueError(
             f"loss: there is one value for each sample, of shape {values.shape}, "
             f"so there must be one weight for each, got weights of shape {weights.shape}"
         )
-    return weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
+    positions = int(np.prod(prediction.shape[values.ndim : -1]))
+    return positions * weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
 
 
 def loss(
     prediction: np.ndarray, targets: np.ndarray, weights: np.ndarray, function: Any
 ) -> np.ndarray:
-    """Return the weighted loss of each target, or of each sample."""
+    """Return what each target, or each sample, adds to the batch's loss: weight * value.
+
+    The weights are the caller's sample weights divided by the number of targets in the batch.
+    """
     values = np.asarray(function.call(*_read_only(targets, prediction)))
     shapes = (prediction.shape[:-1], prediction.shape[:1])
     if values.shape not in shapes:
@@ -42,7 +50,7 @@ def loss(
             f"{type(function).__name__}: call must return one value for each target, shape "
             f"{shapes[0]}, or for each sample, got {values.shape}"
         )
-    return values * _spread(weights, values)
+    return values * _shares(weights, values, prediction).astype(values.dtype)
 
 
 def loss_gradient(
@@ -52,14 +60,16 @@ def loss_gradient(
     values: np.ndarray,
     function: Any,
 ) -> np.ndarray:
-    """Return the gradient of the batch's loss, Σ weight * value / count, by the prediction."""
+    """Return the gradient of the batch's loss, Σ weight * value, by the prediction."""
     gradient = np.asarray(function.gradient(*_read_only(targets, prediction)))
     if gradient.shape != prediction.shape:
         raise ValueError(
             f"{type(function).__name__}: gradient must return the predictions' shape "
             f"{prediction.shape}, got {gradient.shape}"
         )
-    return gradient * (_spread(weights, gradient) / values.size).astype(gradient.dtype)
+    shares = _shares(weights, values, prediction)
+    shares = shares.reshape(shares.shape + (1,) * (gradient.ndim - shares.ndim))
+    return gradient * shares.astype(gradient.dtype)
 
 
 def _checked(layer: Any, what: str, value: object, like: np.ndarray, shape: object) -> np.ndarray:

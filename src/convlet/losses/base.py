@@ -46,6 +46,10 @@ class Loss(Configurable):
     # of classes, "sigmoid" for single probabilities.
     output_activation: str | None = None
 
+    # Whether each image's values depend on that image alone. It counts for the very class that says
+    # so: a subclass may do something else.
+    is_per_image = False
+
     def __init__(self, name: str | None = None) -> None:
         self.name = object_name(self, name)
 

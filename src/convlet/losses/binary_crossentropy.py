@@ -24,6 +24,7 @@ class BinaryCrossentropy(Crossentropy):
     """
 
     output_activation = "sigmoid"
+    is_per_image = True
 
     def __init__(
         self,

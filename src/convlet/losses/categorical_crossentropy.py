@@ -32,6 +32,7 @@ class CategoricalCrossentropy(Crossentropy):
     """
 
     output_activation = "softmax"
+    is_per_image = True
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
     """
 
     output_activation = "softmax"
+    is_per_image = True
 
     def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
         super().__init__(from_logits, name)

@@ -17,6 +17,8 @@ class MeanSquaredError(Loss):
         The loss's name.
     """
 
+    is_per_image = True
+
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__(name)
 

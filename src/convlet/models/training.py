@@ -45,14 +45,16 @@ def _run_with_loss(
     model: Model, mode: str, batch: Batch
 ) -> tuple[Program, dict[str, np.ndarray], float]:
     program = model.program(mode, batch.x.shape[1:])
-    feeds = {"input": batch.x, "targets": batch.y, "weights": batch.weights}
+    positions = program.buffers[program.output].shape[:-1]
+    shares = batch.weights / np.asarray(len(batch.x) * math.prod(positions), model.dtype)
+    feeds = {"input": batch.x, "targets": batch.y, "weights": shares}
     if "random" in program.feeds:
         feeds["random"] = model.state.random_key()
     results = run(program, feeds)
     assert program.loss is not None
     values = results[program.loss]
     with np.errstate(over="ignore", invalid="ignore"):
-        return program, results, float(values.sum(dtype=np.float64) / values.size)
+        return program, results, float(values.sum(dtype=np.float64))
 
 
 def evaluation_step(model: Model, batch: Batch) -> tuple[float, np.ndarray]:
