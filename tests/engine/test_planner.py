@@ -352,10 +352,10 @@ def test_phases_are_cut_where_the_whole_batch_is_needed():
 def test_the_losses_of_the_library_cut_nothing_and_those_of_users_do():
     """A subclass of the library's may look at the whole batch, so it is the user's."""
 
-    class Own(MeanSquaredError):
+    class OwnSquaredError(MeanSquaredError):
         pass
 
-    for function, phases in ((MeanSquaredError(), 1), (Own(), 4), (SumOfSquares(), 4)):
+    for function, phases in ((MeanSquaredError(), 1), (OwnSquaredError(), 4), (SumOfSquares(), 4)):
         builder = Builder(training=True)
         x = add_dense(builder, builder.feed("input", (4,)), variable("kernel", 4, 3))
         assert len(plan(builder, x, function).phases) == phases

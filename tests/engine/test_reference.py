@@ -319,7 +319,7 @@ def test_one_program_serves_every_batch_size(batch: int):
 
 
 def test_losses_are_weighted():
-    """The results hold weight * value; whoever runs the program divides the weights by the count."""
+    """The results hold weight * value; whoever runs the program divides weights by the count."""
     program = planned(loss)
     feeds = feeds_for(program)
     results = run(program, feeds)
