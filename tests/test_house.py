@@ -75,8 +75,16 @@ def test_imports_point_one_way(room):
     assert known - {room} <= MAY_IMPORT[room]
 
 
+def test_nobody_may_import_what_may_import_them():
+    seen = {"_native"}
+    for room, allowed in MAY_IMPORT.items():
+        assert allowed - {room} <= seen, room
+        seen.add(room)
+
+
 def test_importing_the_library_brings_nothing_heavy():
     heavy = [
+        "convlet.cli",
         "sklearn",
         "scipy",
         "PIL",

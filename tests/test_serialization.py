@@ -134,7 +134,7 @@ def test_a_scope_s_custom_objects_are_known_to_every_registry_while_it_lasts(sha
         (
             {"class_name": "round", "config": {"name": 1}},
             None,
-            "RoundShape: name must be a string, got 1",
+            "RoundShape: name must be a string of printable characters, got 1",
         ),
         ("os", {"os": json}, "shape: custom_objects['os'] must be a subclass of Shape, got <mod"),
         ("int", {"int": int}, "shape: custom_objects['int'] must be a subclass of Shape, got <cl"),

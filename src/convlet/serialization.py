@@ -45,8 +45,8 @@ def object_name(owner: object, name: object) -> str:
     class_name = type(owner).__name__
     if name is None:
         return snake_case(class_name)
-    if not isinstance(name, str) or not name:
-        raise arguments.invalid(class_name, "name", "a string", name)
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise arguments.invalid(class_name, "name", "a string of printable characters", name)
     return name
 
 

@@ -103,15 +103,6 @@ def test_reader_that_leaves_early(start):
     assert process.wait(timeout=60) == 1
 
 
-def test_library_alone_imports_no_command(folder):
-    program = (
-        "import sys, convlet; "
-        "print(*sorted({'click', 'rich', 'convlet.cli', 'sklearn', 'PIL'} & set(sys.modules)))"
-    )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (result.stdout, result.stderr) == ("\n", "")
-
-
 def test_commands_need_no_extras(folder):
     """Data and samples from NumPy's files: neither scikit-learn nor Pillow is there."""
     np.save("one.npy", np.zeros((8, 8)))

@@ -47,7 +47,7 @@ def test_says_what_it_trains_and_what_comes_next(convlet):
     assert "\n  error rate  0.00 % (0 of 16)\n" in result.output
     assert re.search(r"\n +left +right\n─+\nleft +8 +\.\nright +\. +8\n", result.output)
     assert re.search(
-        r"\nSaved in halves\.safetensors \(\d+ KB\)\. Go on with:\n"
+        r"\nSaved in halves\.safetensors \(\d+ KB\)\n(?s:.*)\nGo on with:\n"
         r"  convlet evaluate halves\.safetensors halves\.npz\n"
         r"  convlet predict halves\.safetensors IMAGE\.png\n"
         r"  convlet summary halves\.safetensors\n$",
@@ -279,18 +279,37 @@ def test_folder_that_may_not_be_written_to(convlet, folder):
         ),
         (
             {"x": np.zeros((4, 8, 8)), "y": np.arange(4) / 2},
-            "bad.npz: labels must be whole numbers from 0, one for each sample, "
-            "got float64 of shape (4,)",
+            "bad.npz: labels must be whole numbers from 0, that of sample 1 is 0.5",
         ),
         (
             {"x": np.zeros((4, 8, 8)), "y": np.eye(4)},
-            "bad.npz: labels must be whole numbers from 0, one for each sample, "
-            "got float64 of shape (4, 4)",
+            "bad.npz: there must be one label for each sample, got labels of shape (4, 4)",
         ),
         (
             {"x": np.zeros((4, 8, 8)), "y": np.array([0, 1, np.inf, 1])},
-            "bad.npz: labels must be whole numbers from 0, one for each sample, "
-            "got float64 of shape (4,)",
+            "bad.npz: labels must be whole numbers from 0, that of sample 2 is inf",
+        ),
+        (
+            {"x": np.zeros((4, 8, 8)), "y": np.array([0, 1, 2, 10**7])},
+            "bad: there is a label 10000000, but only 4 samples to train on; labels must count",
+        ),
+        (
+            {
+                "x_train": np.zeros((4, 8, 8)),
+                "y_train": np.arange(4) % 2,
+                "x_test": np.full((2, 8, 8), np.nan),
+                "y_test": np.arange(2),
+            },
+            "bad (test part): x must be finite numbers of float32, x[0, 0, 0, 0] is nan",
+        ),
+        (
+            {
+                "x_train": np.zeros((4, 8, 8)),
+                "y_train": np.arange(4) % 2,
+                "x_test": np.zeros((2, 7, 8)),
+                "y_test": np.arange(2),
+            },
+            "bad.npz: samples of x_train and x_test must have the same shape, got (8, 8) and ",
         ),
         (
             {"x": np.zeros((4, 8, 8)), "y": np.zeros(4, int)},
@@ -367,6 +386,45 @@ def test_ctrl_c_saves_what_was_learned(start, convlet):
     assert convlet("evaluate", "net.safetensors", "halves.npz").exit_code == 0
     goes_on = convlet("train", "halves.npz", "--model", "net.safetensors", "--epochs", 1)
     assert goes_on.exit_code == 0
+
+
+def test_a_request_to_end_is_ctrl_c(start):
+    process = start("train", "halves.npz", "--epochs", 100_000, "--out", "net.safetensors")
+    while not process.stdout.readline().startswith("Epoch 2/"):
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the model so far is in net.safetensors" in errors
+    assert load_model("net.safetensors").state.epochs >= 2
+
+
+def test_a_reader_that_goes_away_does_not_take_the_training_with_it(start):
+    process = start("train", "halves.npz", "--epochs", 100_000, "--out", "net.safetensors")
+    while not process.stdout.readline().startswith("Epoch 2/"):
+        assert process.poll() is None
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait(timeout=60) == 1
+    assert errors == "\nStopped early; the model so far is in net.safetensors\n"
+    assert load_model("net.safetensors").state.epochs >= 2
+
+
+def test_bytes_stored_as_larger_integers_are_bytes(convlet, arrays):
+    np.savez("large.npz", x=arrays["x_train"].astype(np.int64), y=arrays["y_train"])
+    assert convlet("train", "large.npz", *QUICK).exit_code == 0
+    assert isinstance(load_model("large.safetensors").layers[0], layers.Rescaling)
+
+
+def test_integers_that_are_no_bytes_are_told(convlet, arrays):
+    np.savez("wide.npz", x=arrays["x_train"].astype(np.int64) * 4, y=arrays["y_train"])
+    result = convlet("train", "wide.npz", *QUICK)
+    assert "Warning: the images' values, from 0 to 996, are no bytes and used" in result.stderr
+
+
+def test_a_file_that_will_be_replaced_is_announced(convlet, trained):
+    result = convlet("train", "halves.npz", *QUICK, "--out", trained)
+    assert f"\nOutput:   {trained}, in place of the file that is there\n" in result.output
 
 
 def test_ctrl_c_before_the_first_step_leaves_the_old_file(convlet, trained, monkeypatch):

@@ -389,7 +389,10 @@ def test_weights_of_a_batch_s_pixels_that_do_not_fit():
             lambda: SparseCategoricalCrossentropy(1),
             "SparseCategoricalCrossentropy: from_logits must be True or False, got 1",
         ),
-        (lambda: MeanSquaredError(name=""), "MeanSquaredError: name must be a string, got ''"),
+        (
+            lambda: MeanSquaredError(name=""),
+            "MeanSquaredError: name must be a string of printable characters, got ''",
+        ),
         (lambda: CustomLoss(1, abs), "CustomLoss: value must be a function, got 1"),
         (lambda: CustomLoss(abs, None), "CustomLoss: gradient must be a function, got None"),
         (lambda: losses.get("hinge"), "loss: unknown 'hinge'; known are binary_crossentropy, cat"),

@@ -289,7 +289,7 @@ def test_one_s_own_metric():
         (lambda: BinaryAccuracy(threshold=2), "BinaryAccuracy: threshold must be a number of at l"),
         (lambda: TopKCategoricalAccuracy(0), "TopKCategoricalAccuracy: k must be an integer of at"),
         (lambda: SparseTopKCategoricalAccuracy(1.5), "SparseTopKCategoricalAccuracy: k must be an"),
-        (lambda: Mean(name=3), "Mean: name must be a string, got 3"),
+        (lambda: Mean(name=3), "Mean: name must be a string of printable characters, got 3"),
         (lambda: metrics.get("auc"), "metric: unknown 'auc'; known are accuracy, binary_accuracy"),
         (
             lambda: SparseCategoricalAccuracy().update_state([0, 3], np.zeros((2, 3))),

@@ -55,7 +55,7 @@ def case(request):
 def test_predictions(case):
     name, expected = case
     prediction = rebuilt(name).predict(expected["x"], verbose=0)
-    np.testing.assert_allclose(prediction, expected["prediction"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(prediction, expected["prediction"], rtol=1e-5, atol=1e-6)
 
 
 def test_three_steps_of_training(case):
@@ -63,6 +63,6 @@ def test_three_steps_of_training(case):
     model = rebuilt(name)
     model.compile(optimizers.SGD(0.05, momentum=0.9), "sparse_categorical_crossentropy")
     steps = [model.train_on_batch(expected["x"], expected["y"]) for _ in expected["losses"]]
-    np.testing.assert_allclose(steps, expected["losses"], rtol=1e-3)
+    np.testing.assert_allclose(steps, expected["losses"], rtol=1e-5)
     prediction = model.predict(expected["x"], verbose=0)
-    np.testing.assert_allclose(prediction, expected["prediction_after"], atol=1e-3)
+    np.testing.assert_allclose(prediction, expected["prediction_after"], atol=1e-5)

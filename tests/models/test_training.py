@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from convlet import NonFiniteLossError, Sequential, layers, losses, optimizers, utils
+from convlet import NonFiniteLossError, Sequential, layers, losses, metrics, optimizers, utils
 from convlet.callbacks import Callback, ProgressBar
 from networks import blobs, small_network
 
@@ -283,6 +283,31 @@ def test_ctrl_c_waits_for_the_batch_and_keeps_what_was_learned():
     model.fit(X, Y, verbose=0)  # and training goes on
 
 
+class PressCtrlCInValidation(Callback):
+    """Presses Ctrl-C when the last epoch's validation begins, or in its last batch."""
+
+    def __init__(self, hook):
+        setattr(self, hook, lambda *args: os.kill(os.getpid(), signal.SIGINT))
+
+
+@pytest.mark.parametrize("hook", ["on_test_begin", "on_test_end", "on_epoch_end"])
+def test_ctrl_c_during_validation_is_not_lost(hook):
+    model = compiled()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, verbose=0, callbacks=[PressCtrlCInValidation(hook)], validation_split=0.25)
+    assert model.state.iterations == 3
+
+
+def test_callbacks_that_are_none():
+    with pytest.raises(ValueError, match="callbacks: they must be a Callback or a list of them"):
+        compiled().fit(X, Y, verbose=0, callbacks=3)
+
+
+def test_the_names_of_what_evaluate_returns():
+    model = compiled(weighted_metrics=[metrics.TopKCategoricalAccuracy(2, name="top")])
+    assert model.metrics_names == ["loss", "accuracy", "top"]
+
+
 def test_fit_works_outside_the_main_thread():
     model = compiled()
     thread = threading.Thread(target=lambda: model.fit(X, Y, verbose=0))
@@ -380,8 +405,8 @@ def test_a_bar_gives_the_terminal_back_when_something_fails():
     bar = ProgressBar(console=Console(file=text, force_terminal=True, width=120))
     with pytest.raises(OSError, match="disk full"):
         compiled().predict(X, callbacks=[bar, Fail()])
-    show_cursor = "\x1b[?25h"
-    assert text.getvalue().endswith(show_cursor)
+    hide_cursor, show_cursor = "\x1b[?25l", "\x1b[?25h"
+    assert text.getvalue().rfind(show_cursor) > text.getvalue().rfind(hide_cursor) >= 0
 
 
 def test_metrics_of_one_name_are_refused():

@@ -85,7 +85,7 @@ def test_a_step_that_diverges_gives_no_warnings():
         ({"learning_rate": "fast"}, "SGD: learning_rate must be a number of at least 0, got 'fas"),
         ({"momentum": 1.5}, "SGD: momentum must be a number of at least 0 and of at most 1, got"),
         ({"nesterov": 1}, "SGD: nesterov must be True or False, got 1"),
-        ({"name": 3}, "SGD: name must be a string, got 3"),
+        ({"name": 3}, "SGD: name must be a string of printable characters, got 3"),
     ],
 )
 def test_errors_name_the_argument(arguments: dict, message: str):

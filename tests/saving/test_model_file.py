@@ -510,7 +510,9 @@ def test_training_goes_on_with_another_last_layer():
     model = compiled_network()
     model.fit(x, y, verbose=0)
     with_another_last_layer(model)
+    before = model.get_weights()
     model.fit(x, y % 2, verbose=0)
+    assert (before[-1] != model.get_weights()[-1]).any()
 
 
 def test_compile_false_gives_the_network_alone(path: Path):

@@ -1,4 +1,4 @@
-"""What a person sees while a network trains: a bar on a terminal, else a line an epoch."""
+"""What a person sees while a network trains: a bar on a terminal, and a line an epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def _values(logs: Logs | None) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
+    numbers = {name: value for name, value in (logs or {}).items() if hasattr(value, "__float__")}
+    return "  ".join(f"{name} {float(value):.4g}" for name, value in numbers.items())
 
 
 def _bar(console: Console) -> Progress:
@@ -27,25 +28,27 @@ def _bar(console: Console) -> Progress:
     )
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("<"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[values]}"),
+        TextColumn("{task.fields[values]}", markup=False),
         console=console,
+        transient=True,  # a narrow terminal cuts the bar; the line that stays is whole
     )
 
 
 class ProgressBar(Callback):
     """Shows how far training, evaluation or prediction is.
 
+    Each epoch and each evaluation leaves a line, prediction nothing.
+
     Parameters
     ----------
     bars : bool
-        Whether to draw bars; they need a terminal. Otherwise training prints one line an epoch,
-        evaluation one line, prediction nothing.
+        Whether to draw bars meanwhile; they need a terminal.
     console : rich.console.Console, optional
         Where to print; standard output by default.
     """
@@ -54,7 +57,9 @@ class ProgressBar(Callback):
         from rich.console import Console
 
         # a line is a line, also where a pipe has no width
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or Console(
+            highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
         self._bars = bars and self._console.is_terminal
         self._progress: Progress | None = None
         self._task: Any = None
@@ -74,13 +79,15 @@ class ProgressBar(Callback):
             self._progress.update(self._task, advance=1, values=_values(logs))
 
     def _finish(self, line: str, logs: Logs | None) -> None:
-        if self._progress is not None:
-            self._progress.update(self._task, values=_values(logs))
-            self._progress.stop()
-            self._progress = None
-        elif line:
+        self._stop()
+        if line:
             seconds = time.perf_counter() - self._started
             self._console.print(f"{line}  {seconds:.1f} s  {_values(logs)}")
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Know that what follows is training."""
@@ -89,9 +96,7 @@ class ProgressBar(Callback):
     def close(self) -> None:
         """Give the terminal back if an interruption left a bar open."""
         self._training = False
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        self._stop()
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Open the epoch's bar."""
@@ -102,7 +107,7 @@ class ProgressBar(Callback):
         self._advance(logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Close the epoch's bar, or print its line."""
+        """Print the epoch's line in place of its bar."""
         self._finish(self._epoch(epoch), logs)
 
     def _epoch(self, epoch: int) -> str:
@@ -120,7 +125,7 @@ class ProgressBar(Callback):
             self._advance(logs)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
-        """Close the bar, or print a line."""
+        """Print a line in place of the bar."""
         if not self._training:
             self._finish("Evaluate", logs)
 

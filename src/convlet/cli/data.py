@@ -63,17 +63,29 @@ def _labels(y: np.ndarray, source: str) -> np.ndarray:
     """Return labels as int64 of shape (n,)."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim != 1 or not np.array_equal(y, np.floor(y)) or y.min() < 0 or y.max() > _MAX_LABEL:
+    if y.ndim != 1:
         raise ValueError(
-            f"{source}: labels must be whole numbers from 0, one for each sample, "
-            f"got {y.dtype} of shape {y.shape}"
+            f"{source}: there must be one label for each sample, got labels of shape {y.shape}"
+        )
+    wrong = ~((y == np.floor(y)) & (y >= 0) & (y <= _MAX_LABEL))
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise ValueError(
+            f"{source}: labels must be whole numbers from 0, that of sample {first} is {y[first]}"
         )
     return y.astype(np.int64)
 
 
 def _preprocessing_of_bytes(x: np.ndarray) -> Preprocessing | None:
-    """Return what makes a sample of an image file, if the samples are images of bytes."""
-    if x.dtype != np.uint8 or x.ndim != IMAGE_AXES + 1 or x.shape[-1] not in _IMAGE_CHANNELS:
+    """Return what makes a sample of an image file, if the samples are images of bytes.
+
+    Bytes are often stored as larger integers; values that no byte has are told.
+    """
+    if x.dtype.kind not in "iu" or x.ndim != IMAGE_AXES + 1 or x.shape[-1] not in _IMAGE_CHANNELS:
+        return None
+    lowest, highest = int(x.min()), int(x.max())
+    if lowest < 0 or highest > _BYTE_MAXIMUM:
+        warn(f"the images' values, from {lowest} to {highest}, are no bytes and used as they are")
         return None
     _, height, width, channels = x.shape
     return Preprocessing(height, width, channels, 0.0, _BYTE_MAXIMUM)
@@ -91,6 +103,11 @@ def count_classes(data: DataSet) -> int:
     classes = highest + 1 if data.class_names is None else len(data.class_names)
     if highest >= classes:
         raise ValueError(f"{data.name}: there is a label {highest}, but only {classes} class names")
+    if data.class_names is None and classes > len(data.x_train):
+        raise ValueError(
+            f"{data.name}: there is a label {highest}, but only {len(data.x_train)} samples to "
+            "train on; labels must count the classes from 0"
+        )
     if classes < 2:
         raise ValueError(f"{data.name}: all labels are 0; at least two classes are needed")
     return classes

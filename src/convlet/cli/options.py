@@ -10,9 +10,14 @@ import click
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it: 128 + SIGINT
 
 
-def examples(*lines: str) -> str:
-    """Return a block of example commands for the end of a command's help, its lines kept."""
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+def lines(title: str, *entries: str) -> str:
+    """Return a block for the end of a command's help, its lines kept."""
+    return "\n".join(["\b", title, *(f"  {entry}" for entry in entries)])
+
+
+def examples(*commands: str) -> str:
+    """Return a block of example commands for the end of a command's help."""
+    return lines("Examples:", *commands)
 
 
 class FiniteRange(click.FloatRange):

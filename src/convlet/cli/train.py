@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,10 @@ from convlet.callbacks import ProgressBar
 from convlet.cli import network, output
 from convlet.cli.data import give_names, open_data, targets_for
 from convlet.cli.evaluate import print_scores
-from convlet.cli.options import INTERRUPTED, FiniteRange, examples
+from convlet.cli.options import INTERRUPTED, FiniteRange, examples, lines
 from convlet.cli.report import console, counted, duration, size
 from convlet.datasets import DataSet
+from convlet.models.data import check_samples
 
 _SEEDS = 2**31  # a seed that is not given is drawn below this: short enough to be typed
 
@@ -37,7 +41,9 @@ class _Course:
 
 @click.command(
     short_help="Train a network and save it.",
-    epilog=examples(
+    epilog=lines("Networks:", *applications.BY_NAME)
+    + "\n\n"
+    + examples(
         "convlet train digits",
         "convlet train mnist/ --limit 5000 --epochs 3",
         "convlet train mnist/ --model lecture-lenet --out lecture.safetensors",
@@ -48,8 +54,8 @@ class _Course:
 @click.option(
     "--model",
     metavar="NAME|FILE",
-    help=f"Network to train: {', '.join(applications.BY_NAME)}, or a {network.SUFFIX} file to go "
-    "on with. By default what suits the images' size.",
+    help=f"Network to train, by its name (see below), or a {network.SUFFIX} file to go on with. By "
+    "default what suits the images' size.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="How often to go through the samples.")
 @click.option("--batch-size", type=click.IntRange(1), help="Samples in a step.")
@@ -72,7 +78,8 @@ class _Course:
 @click.option(
     "--out",
     metavar="FILE",
-    help=f"Where to save the network. By default the data's name with {network.SUFFIX}, here.",
+    help=f"Where to save the network; a file that is there is replaced. By default the data's name "
+    f"with {network.SUFFIX}, here.",
 )
 def train(
     source: str,
@@ -112,9 +119,14 @@ def train(
         path=output.checked_path(out, data.name),
     )
     give_names(trained, data)
+    if data.x_test is not None and data.y_test is not None:
+        # what does not fit is said before hours of training, not after
+        y_test = targets_for(trained, data.y_test)
+        check_samples(f"{data.name} (test part)", data.x_test, y_test, None, trained)
     _announce(course, origin)
     _fit(course)
     trained.save(course.path)
+    click.echo(f"Saved in {course.path} ({course.path.stat().st_size / 1024:,.0f} KB)")
     print_scores(trained, course.data)
     _suggest(course, source)
 
@@ -157,6 +169,8 @@ def _announce(course: _Course, origin: str) -> None:
         f"Network:  {origin}, {model.count_params():,} parameters\n"
         f"Training: {counted(course.epochs, 'epoch')}, {settings}"
     )
+    if course.path.exists():
+        click.echo(f"Output:   {course.path}, in place of the file that is there")
 
 
 def _fit(course: _Course) -> None:
@@ -165,14 +179,15 @@ def _fit(course: _Course) -> None:
     steps_before = model.state.iterations
     start = time.perf_counter()
     try:
-        model.fit(
-            data.x_train,
-            targets_for(model, data.y_train),
-            batch_size=course.batch_size,
-            epochs=course.epochs,
-            validation_split=course.validation_split,
-            callbacks=[ProgressBar(console=console())],
-        )
+        with _ending_like_ctrl_c():
+            model.fit(
+                data.x_train,
+                targets_for(model, data.y_train),
+                batch_size=course.batch_size,
+                epochs=course.epochs,
+                validation_split=course.validation_split,
+                callbacks=[ProgressBar(console=console())],
+            )
     except KeyboardInterrupt:
         if model.state.iterations == steps_before:
             raise  # nothing was learned that would be worth a file
@@ -182,6 +197,12 @@ def _fit(course: _Course) -> None:
             f"\nInterrupted in epoch {epoch}; the model so far is in {course.path}", err=True
         )
         raise click.exceptions.Exit(INTERRUPTED) from None
+    except (OSError, MemoryError, SystemExit):
+        # also a reader of the output that has gone away, for which rich ends the program
+        if model.state.iterations > steps_before:
+            model.save(course.path)
+            click.echo(f"\nStopped early; the model so far is in {course.path}", err=True)
+        raise
     except NonFiniteLossError as error:
         path = output.last_good(course.path)
         model.save(path)
@@ -190,12 +211,26 @@ def _fit(course: _Course) -> None:
     click.echo(f"Trained in {duration(seconds)}, {seconds / course.epochs:.2f} s an epoch")
 
 
+@contextmanager
+def _ending_like_ctrl_c() -> Iterator[None]:
+    """Treat a request to end, or a terminal that is closed, as Ctrl-C: the model is kept."""
+    before = {
+        number: signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+        for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _suggest(course: _Course, source: str) -> None:
-    """Print where the network is and what can be done with it."""
+    """Print what can be done with the network."""
     path = shlex.quote(str(course.path))
     sample = "SAMPLES.npy" if course.model.preprocessing is None else "IMAGE.png"
     click.echo(
-        f"\nSaved in {course.path} ({course.path.stat().st_size / 1024:,.0f} KB). Go on with:\n"
+        f"\nGo on with:\n"
         f"  convlet evaluate {path} {shlex.quote(source)}\n"
         f"  convlet predict {path} {sample}\n"
         f"  convlet summary {path}"

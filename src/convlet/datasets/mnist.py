@@ -18,7 +18,7 @@ _FILES = (
 
 
 def load_data(
-    path: str | os.PathLike[str] | None,
+    path: str | os.PathLike[str] | None = None,
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return MNIST from its four files.
 

@@ -138,3 +138,10 @@ def _check_counts(arrays: dict[str, np.ndarray], path: Path) -> None:
                 f"{path}: arrays {x_key} and {y_key} must have the same number of samples, "
                 f"got shapes {x.shape} and {y.shape}"
             )
+    (x_key, x), *others = list(arrays.items())[::2]
+    for key, other in others:
+        if other.shape[1:] != x.shape[1:]:
+            raise ValueError(
+                f"{path}: samples of {x_key} and {key} must have the same shape, "
+                f"got {x.shape[1:]} and {other.shape[1:]}"
+            )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from convlet import losses, metrics, optimizers
+from convlet import losses, optimizers
+from convlet import metrics as metric_module
 from convlet.models.state import TrainingState
 
 
@@ -33,12 +34,12 @@ class Compilation:
         self,
         optimizer: Any,
         loss: Any,
-        unweighted_metrics: Sequence[Any] | None,
+        metrics: Sequence[Any] | None,
         weighted_metrics: Sequence[Any] | None,
     ) -> None:
         self.optimizer = optimizers.get(optimizer)
         self.loss = losses.get(loss)
-        self.metrics = [(m, False) for m in _listed("metrics", unweighted_metrics)]
+        self.metrics = [(m, False) for m in _listed("metrics", metrics)]
         self.metrics += [(m, True) for m in _listed("weighted_metrics", weighted_metrics)]
         self.state = TrainingState()
         names = self.score_names
@@ -56,7 +57,7 @@ class Compilation:
         listed: dict[bool, list[Any]] = {False: [], True: []}
         for identifier, weighted in self.metrics:
             is_name = isinstance(identifier, str)
-            listed[weighted].append(identifier if is_name else metrics.serialize(identifier))
+            listed[weighted].append(identifier if is_name else metric_module.serialize(identifier))
         return {
             "optimizer": optimizers.serialize(self.optimizer),
             "loss": losses.serialize(self.loss),
@@ -69,8 +70,8 @@ def _listed(name: str, value: Sequence[Any] | None) -> list[Any]:
     """Return metrics as a list, each a name or a Metric that is known."""
     if value is None:
         return []
-    if isinstance(value, (str, metrics.Metric)):
+    if isinstance(value, (str, metric_module.Metric)):
         value = [value]
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"compile: {name} must be a list of names or Metrics, got {value!r}")
-    return [metrics.check_identifier(item) for item in value]
+    return [metric_module.check_identifier(item) for item in value]

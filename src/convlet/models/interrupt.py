@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class DeferredInterrupt:
-    """While active, Ctrl-C is noted and raised as KeyboardInterrupt by `check`, between batches.
+    """While active, Ctrl-C is noted, and raised as KeyboardInterrupt by `check` or at the end.
 
     So the weights are those of a whole step, whenever it is pressed. A second Ctrl-C does not
     wait. Outside the main thread, where Python delivers no signals, it does nothing.
@@ -35,6 +35,8 @@ class DeferredInterrupt:
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
             self._previous = None
+        if error is None:
+            self.check()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._pressed:

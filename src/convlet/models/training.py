@@ -94,10 +94,18 @@ def _callbacks(
         verbose = int(verbose)
     if verbose not in _VERBOSE:
         raise arguments.invalid(owner, "verbose", "'auto', 0, 1 or 2", verbose)
-    chosen = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    chosen = _as_list(callbacks)
     if verbose != 0 and not any(isinstance(c, ProgressBar) for c in chosen):
         chosen.append(ProgressBar(bars=verbose != 2))
     return CallbackList(chosen, model, {"epochs": epochs, "steps": steps, "verbose": verbose})
+
+
+def _as_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
+    if isinstance(callbacks, Callback):
+        return [callbacks]
+    if not isinstance(callbacks, Iterable):
+        raise arguments.invalid("callbacks", "they", "a Callback or a list of them", callbacks)
+    return list(callbacks)
 
 
 def _batch_size(owner: str, batch_size: int | None) -> int:
@@ -158,8 +166,7 @@ def fit(
         scores = Scores(model.compilation.metrics, samples, output_shape)
         history = History()
         steps = _steps(len(samples), batch_size)
-        chosen = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
-        told = _callbacks(model, [*chosen, history], verbose, epochs, steps, "fit")
+        told = _callbacks(model, [*_as_list(callbacks), history], verbose, epochs, steps, "fit")
     model.history = history
     course = _Course(model, samples, validation, batch_size, shuffle, scores, told)
     with told, model.being_trained(), DeferredInterrupt() as interrupt:
@@ -214,7 +221,8 @@ def _fit_epoch(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> dic
             break
     logs = scores.result()
     if course.validation is not None:
-        of_validation = run_evaluation(model, course.validation, course.batch_size, told)
+        validation = course.validation
+        of_validation = run_evaluation(model, validation, course.batch_size, told, interrupt)
         logs |= {f"val_{name}": value for name, value in of_validation.items()}
     told("on_epoch_end", epoch, logs)
     return logs
@@ -241,7 +249,11 @@ def explained(
 
 
 def run_evaluation(
-    model: Model, samples: Samples, batch_size: int, told: CallbackList
+    model: Model,
+    samples: Samples,
+    batch_size: int,
+    told: CallbackList,
+    interrupt: DeferredInterrupt | None = None,
 ) -> dict[str, float]:
     """Return loss and metrics over checked samples."""
     output_shape = model.prediction_shape(samples.x.shape)
@@ -252,6 +264,8 @@ def run_evaluation(
         loss, prediction = evaluation_step(model, batch)
         scores.update(batch, prediction, loss)
         told("on_test_batch_end", step, scores.result())
+        if interrupt is not None:
+            interrupt.check()
     told("on_test_end", scores.result())
     return scores.result()
 
