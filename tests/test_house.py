@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "npy": set(),
     "preprocessing": {"arguments", "npy"},
     "datasets": {"arguments", "npy", "preprocessing"},
-    "losses": FOUNDATION,
+    "losses": FOUNDATION | {"ops"},
     "metrics": FOUNDATION | {"losses"},
     "optimizers": FOUNDATION,
     "callbacks": FOUNDATION,

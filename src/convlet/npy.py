@@ -7,7 +7,7 @@ from typing import IO
 
 import numpy as np
 
-_MAX_RANK = 32  # NumPy's own limit before version 2
+MAX_RANK = 32  # NumPy's own limit before version 2
 
 
 def read_npy(stream: IO[bytes], size: int, where: str, *, text: bool = False) -> np.ndarray:
@@ -53,9 +53,9 @@ def _check_header(
     if dtype.kind not in ("U" if text else "biuf"):
         requirement = "strings" if text else "numbers or booleans"
         raise ValueError(f"{where}: the array must hold {requirement}, got dtype {dtype}")
-    if len(shape) > _MAX_RANK or min(shape, default=1) < 1:
+    if len(shape) > MAX_RANK or min(shape, default=1) < 1:
         raise ValueError(
-            f"{where}: the shape must be at most {_MAX_RANK} sizes of at least 1, got {shape}"
+            f"{where}: the shape must be at most {MAX_RANK} sizes of at least 1, got {shape}"
         )
     if math.prod(shape) * dtype.itemsize != available or dtype.itemsize == 0:
         raise ValueError(

@@ -99,6 +99,26 @@ def test_a_layer_that_does_not_fit_is_not_added():
     assert model.layers == []
 
 
+def test_a_layer_that_was_refused_is_as_it_was():
+    conv, dense = layers.Conv2D(2, 5), layers.Dense(2, name="taken")
+    model = Sequential([Input((4, 4, 1)), layers.Flatten(name="taken")])
+    with pytest.raises(ValueError, match="there is a layer named 'taken' already"):
+        model.add(dense)
+    with pytest.raises(ValueError, match="the window spans 5 positions"):
+        Sequential([Input((4, 4, 1)), conv])
+    assert not conv.built
+    assert not dense.built
+    assert Sequential([Input((9, 9, 3)), conv]).output_shape == (None, 5, 5, 2)
+
+
+def test_the_input_shape_of_a_layer_that_was_refused_is_forgotten():
+    model = Sequential()
+    with pytest.raises(ValueError, match="the window spans 5 positions"):
+        model.add(layers.Conv2D(2, 5, input_shape=(4, 4, 1)))
+    model.add(layers.Conv2D(2, 5, input_shape=(9, 9, 3)))
+    assert model.input_shape == (None, 9, 9, 3)
+
+
 def test_pop_and_add():
     model = small_network()
     assert model.pop().name == "dense"

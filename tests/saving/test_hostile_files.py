@@ -316,8 +316,8 @@ HEADERS: dict[str, tuple[object, str]] = {
         "there is no weight 'dense/bias'; there are 'dense/../bias', 'dense/kernel'",
     ),
     "a long name": (
-        {"dense/kernel": entry("F32", [2, 1], 0, 8), "x" * 10_000: entry("F32", [1], 8, 12)},
-        "there is no weight 'dense/bias'; there are 'dense/kernel', 'xxx",
+        {"dense/kernel": entry("F32", [2, 1], 0, 8), "z" * 10_000: entry("F32", [1], 8, 12)},
+        "there is no weight 'dense/bias'; there are 'dense/kernel', 'zzz",
     ),
     "one array more": (
         {**weights(), "\x1b[2J": entry("U8", [0], 12, 12)},

@@ -11,6 +11,7 @@ from convlet import preprocessing
 from convlet.cli.report import size, warn
 from convlet.datasets import DataSet, open_dataset
 from convlet.losses import CategoricalCrossentropy
+from convlet.models.data import fits
 from convlet.preprocessing import Preprocessing
 from convlet.utils import to_categorical
 
@@ -161,15 +162,9 @@ def load_samples(path: str, model: Any) -> np.ndarray:
     """
     array = preprocessing.load_input(path, model.preprocessing)
     for batch in (array[None], array, array[None, ..., None], array[..., None]):
-        if _fits(batch.shape, model.input_shape):
+        if fits(batch.shape, model.input_shape):
             return batch
     raise ValueError(
         f"{path}: the network takes samples of shape {size(model.input_shape[1:])}, "
         f"got an array of shape {size(array.shape)}"
-    )
-
-
-def _fits(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        n is None or n == m for n, m in zip(wanted, shape, strict=True)
     )

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from convlet.npy import MAX_RANK
+
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
-_DEFLATE_RATIO = 1032  # deflate expands no byte to more than this many
-_MAX_RANK = 32  # NumPy's own limit before version 2
+DEFLATE_RATIO = 1032  # deflate expands no byte to more than this many
 
 
 def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
@@ -48,7 +49,7 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
             return _read_array(file, size, path)
         try:
             with gzip.GzipFile(fileobj=file) as stream:
-                return _read_array(stream, size * _DEFLATE_RATIO, path)
+                return _read_array(stream, size * DEFLATE_RATIO, path)
         except (gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise ValueError(f"{path}: the gzip data is damaged or ends early") from error
 
@@ -81,8 +82,8 @@ def _read_header(
     if code not in _DTYPES:
         known = ", ".join(f"0x{known:02x}" for known in _DTYPES)
         raise ValueError(f"{path}: the IDX type must be one of {known}, got 0x{code:02x}")
-    if not 1 <= rank <= _MAX_RANK:
-        raise ValueError(f"{path}: an IDX array must have 1 to {_MAX_RANK} dimensions, got {rank}")
+    if not 1 <= rank <= MAX_RANK:
+        raise ValueError(f"{path}: an IDX array must have 1 to {MAX_RANK} dimensions, got {rank}")
     shape = struct.unpack(f">{rank}I", _read_header_bytes(stream, 4 * rank, path))
     if min(shape) < 1:
         raise ValueError(f"{path}: every size must be at least 1, got shape {shape}")

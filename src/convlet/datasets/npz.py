@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from convlet.datasets.dataset import DataSet
+from convlet.datasets.idx import DEFLATE_RATIO
 from convlet.npy import read_npy
 
 _KERAS_KEYS = ("x_train", "y_train", "x_test", "y_test")
 _PLAIN_KEYS = ("x", "y")
-_DEFLATE_RATIO = 1032  # deflate expands no byte to more than this many
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -108,7 +108,7 @@ def _read_array(
     member = archive.getinfo(f"{key}.npy")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{where}: compressed in another way than NumPy's")
-    if member.file_size > _DEFLATE_RATIO * path.stat().st_size:
+    if member.file_size > DEFLATE_RATIO * path.stat().st_size:
         raise ValueError(f"{where}: {member.file_size} bytes are more than the archive can hold")
     try:
         with archive.open(member) as stream:

@@ -17,15 +17,15 @@ from convlet.serialization import Configurable, constructor_parameters, snake_ca
 Shape = tuple[int | None, ...]
 _FLOAT_TYPES = ("float32", "float64")
 
-# Keras's arguments that may be spelled out as long as they ask for nothing.
-_NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "activity_regularizer": (None,),
-    "bias_constraint": (None,),
-    "bias_regularizer": (None,),
-    "data_format": (None, "channels_last"),
-    "kernel_constraint": (None,),
-    "kernel_regularizer": (None,),
-    "noise_shape": (None,),
+# Keras's arguments that may be spelled out as long as they ask for nothing: None, or these words.
+_NEUTRAL: dict[str, tuple[str, ...]] = {
+    "activity_regularizer": (),
+    "bias_constraint": (),
+    "bias_regularizer": (),
+    "data_format": ("channels_last",),
+    "kernel_constraint": (),
+    "kernel_regularizer": (),
+    "noise_shape": (),
 }
 
 
@@ -40,7 +40,7 @@ def _refuse(cls: type, unknown: dict[str, Any]) -> None:
     """Raise a ValueError for an argument that a layer has not, with the name that it resembles."""
     for name, value in unknown.items():
         if name in _NEUTRAL:
-            if value in _NEUTRAL[name]:
+            if value is None or (isinstance(value, str) and value in _NEUTRAL[name]):
                 continue
             raise ValueError(f"{cls.__name__}: {name} is not supported, got {value!r}")
         known = constructor_parameters(cls)

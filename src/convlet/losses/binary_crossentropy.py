@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from convlet import ops
 from convlet.losses.base import quietly
 from convlet.losses.crossentropy import EPSILON, Crossentropy, check_smoothing, is_clipped
 from convlet.losses.targets import dense_targets, require
@@ -61,7 +62,7 @@ class BinaryCrossentropy(Crossentropy):
         """Return the derivative of each value; see ``Loss.gradient``."""
         t = self._smoothed(y_true, y_pred.dtype)
         if self.from_logits:
-            derivative = _sigmoid(y_pred) - t
+            derivative = ops.activation(y_pred, "sigmoid") - t
         else:
             p = np.clip(y_pred, EPSILON, 1 - EPSILON)
             # -t/p + (1-t)/(1-p)
@@ -71,8 +72,3 @@ class BinaryCrossentropy(Crossentropy):
     def _smoothed(self, y_true: np.ndarray, dtype: np.dtype) -> np.ndarray:
         s = self.label_smoothing
         return (1 - s) * y_true.astype(dtype) + s / 2
-
-
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    e = np.exp(-np.abs(z))  # never above 1
-    return np.where(z < 0, e, 1) / (1 + e)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from convlet import ops
 from convlet.losses.base import quietly
 from convlet.losses.crossentropy import EPSILON, Crossentropy, check_smoothing, is_clipped
 from convlet.losses.targets import label_targets, one_hot_targets
@@ -104,7 +105,7 @@ def _one_hot(labels: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
 def _values(t: np.ndarray, y_pred: np.ndarray, from_logits: bool) -> np.ndarray:
     """Return -Σ t ln p."""
     if from_logits:
-        log_p = _log_softmax(y_pred)
+        log_p = ops.log_softmax(y_pred)
     else:
         q = y_pred / y_pred.sum(axis=-1, keepdims=True)
         log_p = np.log(np.clip(q, EPSILON, 1 - EPSILON))
@@ -115,7 +116,7 @@ def _values(t: np.ndarray, y_pred: np.ndarray, from_logits: bool) -> np.ndarray:
 def _gradient(t: np.ndarray, y_pred: np.ndarray, from_logits: bool) -> np.ndarray:
     """Return the derivative of -Σ t ln p by the predictions."""
     if from_logits:
-        p = np.exp(_log_softmax(y_pred))
+        p = np.exp(ops.log_softmax(y_pred))
         return p * t.sum(axis=-1, keepdims=True) - t  # p(y=i) - 1(y=i) for one-hot targets
     total = y_pred.sum(axis=-1, keepdims=True)
     q = y_pred / total
@@ -123,9 +124,3 @@ def _gradient(t: np.ndarray, y_pred: np.ndarray, from_logits: bool) -> np.ndarra
     # ∂q_i/∂y_j = (1(i=j) - q_i) / Σ y, so that ∂/∂y_j = (∂/∂q_j - Σ_i q_i ∂/∂q_i) / Σ y.
     by_q = np.where(is_clipped(q), 0, -t / q)
     return (by_q - (q * by_q).sum(axis=-1, keepdims=True)) / total
-
-
-def _log_softmax(z: np.ndarray) -> np.ndarray:
-    """Return ln p_i = z_i - ln Σ_j e^(z_j), the largest logit taken out of the sum first."""
-    z = z - z.max(axis=-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))

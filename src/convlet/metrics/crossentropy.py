@@ -6,7 +6,25 @@ from convlet import losses
 from convlet.metrics.base import LossMetric
 
 
-class BinaryCrossentropy(LossMetric):
+class _SmoothedCrossentropy(LossMetric):
+    """The mean of a cross-entropy whose targets may be smoothed."""
+
+    loss_class: type[losses.BinaryCrossentropy] | type[losses.CategoricalCrossentropy]
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        loss = self.loss_class(from_logits, label_smoothing)
+        super().__init__(loss, name)
+        self.from_logits = loss.from_logits
+        self.label_smoothing = loss.label_smoothing
+
+
+class BinaryCrossentropy(_SmoothedCrossentropy):
     """The mean of ``convlet.losses.BinaryCrossentropy``.
 
     Parameters
@@ -19,20 +37,10 @@ class BinaryCrossentropy(LossMetric):
         See the loss.
     """
 
-    def __init__(
-        self,
-        name: str | None = None,
-        *,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-    ) -> None:
-        loss = losses.BinaryCrossentropy(from_logits, label_smoothing)
-        super().__init__(loss, name)
-        self.from_logits = loss.from_logits
-        self.label_smoothing = loss.label_smoothing
+    loss_class = losses.BinaryCrossentropy
 
 
-class CategoricalCrossentropy(LossMetric):
+class CategoricalCrossentropy(_SmoothedCrossentropy):
     """The mean of ``convlet.losses.CategoricalCrossentropy``.
 
     Parameters
@@ -45,17 +53,7 @@ class CategoricalCrossentropy(LossMetric):
         See the loss.
     """
 
-    def __init__(
-        self,
-        name: str | None = None,
-        *,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-    ) -> None:
-        loss = losses.CategoricalCrossentropy(from_logits, label_smoothing)
-        super().__init__(loss, name)
-        self.from_logits = loss.from_logits
-        self.label_smoothing = loss.label_smoothing
+    loss_class = losses.CategoricalCrossentropy
 
 
 class SparseCategoricalCrossentropy(LossMetric):

@@ -68,10 +68,10 @@ class Samples:
                 rows = order[rows]
             y = self.y[rows]
             weights = np.ones(len(y), self.dtype) if self.weights is None else self.weights[rows]
-            yield Batch(as_floats(self.x[rows], self.dtype), y, weights.astype(self.dtype))
+            yield Batch(in_float_type(self.x[rows], self.dtype), y, weights.astype(self.dtype))
 
 
-def as_floats(x: np.ndarray, dtype: str) -> np.ndarray:
+def in_float_type(x: np.ndarray, dtype: str) -> np.ndarray:
     """Return ``x`` in a float type, contiguous and in the machine's byte order."""
     with np.errstate(over="ignore"):  # a float64 too large for float32 is found by check_images
         return np.ascontiguousarray(x, dtype)
@@ -104,13 +104,17 @@ def check_images(owner: str, x: object, input_shape: Shape, dtype: str) -> np.nd
     return array
 
 
-def _check_shape(owner: str, shape: Shape, input_shape: Shape) -> None:
-    expected = input_shape[1:]
-    fits = len(shape) == len(input_shape) and all(
-        wanted in (None, size) for size, wanted in zip(shape[1:], expected, strict=True)
+def fits(shape: Shape, input_shape: Shape) -> bool:
+    """Return whether an array of a shape is a batch for a network, open sizes being None."""
+    return len(shape) == len(input_shape) and all(
+        wanted in (None, size) for size, wanted in zip(shape, input_shape, strict=True)
     )
-    if fits:
+
+
+def _check_shape(owner: str, shape: Shape, input_shape: Shape) -> None:
+    if fits(shape, input_shape):
         return
+    expected = input_shape[1:]
     wanted = ", ".join(["samples", *("any" if n is None else str(n) for n in expected)])
     message = f"{owner}: x must have shape ({wanted}), got {shape}"
     if shape == expected:
@@ -122,7 +126,7 @@ def _check_shape(owner: str, shape: Shape, input_shape: Shape) -> None:
 
 def _check_finite(owner: str, x: np.ndarray, dtype: str) -> None:
     for start in range(0, len(x), _CHECKED_AT_ONCE):
-        chunk = as_floats(x[start : start + _CHECKED_AT_ONCE], dtype)
+        chunk = in_float_type(x[start : start + _CHECKED_AT_ONCE], dtype)
         finite = np.isfinite(chunk)
         if not finite.all():
             index = np.unravel_index(np.argmin(finite), finite.shape)

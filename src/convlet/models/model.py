@@ -15,7 +15,13 @@ from convlet.engine import Builder, Program, Variable, plan
 from convlet.layers.layer import Layer, Shape
 from convlet.models import training
 from convlet.models.compilation import Compilation
-from convlet.models.data import Batch, as_floats, check_images, check_samples, with_class_weights
+from convlet.models.data import (
+    Batch,
+    check_images,
+    check_samples,
+    in_float_type,
+    with_class_weights,
+)
 from convlet.models.scores import Scores
 from convlet.models.state import NonFiniteLossError, TrainingState
 from convlet.models.summary import summary_lines
@@ -483,7 +489,7 @@ class Model(Layer):
         """
         with self.built_for("predict_on_batch", x):
             images = check_images("predict_on_batch", x, self.input_shape, self.dtype)
-        return training.predict_step(self, as_floats(images, self.dtype))
+        return training.predict_step(self, in_float_type(images, self.dtype))
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print the layers, their output shapes and their numbers of weights.

@@ -112,7 +112,7 @@ class Sequential(Model):
         ------
         ValueError
             If it is no layer, its name or it itself is there already, or it cannot take what the
-            last layer gives.
+            last layer gives. Neither the model nor the layer has been changed then.
         """
         if not isinstance(layer, Layer):
             raise ValueError(f"{self.owner}: add needs a layer, got {layer!r}")
@@ -122,18 +122,28 @@ class Sequential(Model):
             self._set_input(layer)
             return
         self._check_new(layer)
-        if self._input is None and not self._layers:
-            self._take_input_of(layer)
-        shape = None
-        if self._input is not None:
-            layer.ensure_built(self.output_shape)
-            shape = layer.compute_output_shape(self.output_shape)
-        layer.settle_name({known.name for known in self._layers})
+        before = self._input, self._last_shape, self.dtype, self.built
+        was_built = layer.built
+        try:
+            if self._input is None and not self._layers:
+                self._take_input_of(layer)
+            shape = None if self._input is None else self._fit(layer)
+            layer.settle_name({known.name for known in self._layers})
+        except BaseException:
+            self._input, self._last_shape, self.dtype, self.built = before
+            if not was_built:
+                layer.unbuild()
+            raise
         if not self._trainable:
             layer.trainable = False
         self._layers.append(layer)
         self._changes += 1
         self._last_shape = None if shape is None else (self.version, shape)
+
+    def _fit(self, layer: Layer) -> Shape:
+        """Build a layer for what the last one gives, and return what it gives itself."""
+        layer.ensure_built(self.output_shape)
+        return layer.compute_output_shape(self.output_shape)
 
     def _set_input(self, layer: InputLayer) -> None:
         self._input = layer

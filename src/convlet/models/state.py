@@ -94,7 +94,7 @@ class TrainingState:
         NonFiniteLossError
             If a weight would not be finite; then no weight is changed.
         """
-        made: dict[str, tuple[np.ndarray, Slots]] = {}
+        made: dict[str, tuple[np.ndarray, Slots, Slots]] = {}
         for path, gradient in gradients.items():
             variable = variables[path]
             slots = self._slots_of(optimizer, path, variable)
@@ -104,11 +104,11 @@ class TrainingState:
                 )
             if not np.isfinite(value).all():
                 raise NonFiniteLossError(f"the step would make {path} infinite")
-            made[path] = value, new_slots
+            made[path] = value, slots, new_slots
         self._good = {}
-        for path, (value, new_slots) in made.items():
+        for path, (value, slots, new_slots) in made.items():
             variable = variables[path]
-            before, slots = variable.value, self._slots_of(optimizer, path, variable)
+            before = variable.value
             variable.assign(value)
             self.slots[path], self._made_for[path] = new_slots, variable
             self._good[path] = before, slots, variable.value

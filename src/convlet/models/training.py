@@ -15,9 +15,9 @@ from convlet.engine import run
 from convlet.models.data import (
     Batch,
     Samples,
-    as_floats,
     check_images,
     check_samples,
+    in_float_type,
     split,
     with_class_weights,
 )
@@ -308,7 +308,7 @@ def predict(
         for step in range(steps):
             told("on_predict_batch_begin", step, {})
             rows = slice(step * batch_size, (step + 1) * batch_size)
-            predictions.append(predict_step(model, as_floats(images[rows], model.dtype)))
+            predictions.append(predict_step(model, in_float_type(images[rows], model.dtype)))
             told("on_predict_batch_end", step, {"outputs": predictions[-1]})
         told("on_predict_end", {})
     return np.concatenate(predictions)
