@@ -50,53 +50,22 @@ def test_numbers_are_scikit_learn_s(weights: np.ndarray | None):
     k = {"k": 3, "sample_weight": weights, "labels": np.arange(6)}
     w = {"sample_weight": weights}
     binary, probability = LABELS > 2, PROBABILITIES[:, 3:].sum(axis=-1)
+    share = judge.accuracy_score(LABELS, predicted, **w)
+    binary_share = judge.accuracy_score(binary, probability > 0.5, **w)
+    top = judge.top_k_accuracy_score(LABELS, PROBABILITIES, **k)
+    log_loss = judge.log_loss(LABELS, PROBABILITIES, **w)
     for metric, y_true, y_pred, expected in (
-        (Accuracy(), LABELS, predicted, judge.accuracy_score(LABELS, predicted, **w)),
-        (
-            "categorical_accuracy",
-            ONE_HOT,
-            PROBABILITIES,
-            judge.accuracy_score(LABELS, predicted, **w),
-        ),
-        (
-            "sparse_categorical_accuracy",
-            LABELS,
-            PROBABILITIES,
-            judge.accuracy_score(LABELS, predicted, **w),
-        ),
-        (
-            BinaryAccuracy(),
-            binary,
-            probability[:, np.newaxis],
-            judge.accuracy_score(binary, probability > 0.5, **w),
-        ),
-        (
-            TopKCategoricalAccuracy(3),
-            ONE_HOT,
-            PROBABILITIES,
-            judge.top_k_accuracy_score(LABELS, PROBABILITIES, **k),
-        ),
-        (
-            SparseTopKCategoricalAccuracy(3),
-            LABELS,
-            PROBABILITIES,
-            judge.top_k_accuracy_score(LABELS, PROBABILITIES, **k),
-        ),
+        (Accuracy(), LABELS, predicted, share),
+        ("categorical_accuracy", ONE_HOT, PROBABILITIES, share),
+        ("sparse_categorical_accuracy", LABELS, PROBABILITIES, share),
+        (BinaryAccuracy(), binary, probability[:, np.newaxis], binary_share),
+        (TopKCategoricalAccuracy(3), ONE_HOT, PROBABILITIES, top),
+        (SparseTopKCategoricalAccuracy(3), LABELS, PROBABILITIES, top),
         ("mse", ONE_HOT, PROBABILITIES, judge.mean_squared_error(ONE_HOT, PROBABILITIES, **w)),
         ("mae", ONE_HOT, PROBABILITIES, judge.mean_absolute_error(ONE_HOT, PROBABILITIES, **w)),
         ("bce", binary, probability, judge.log_loss(binary, probability, **w)),
-        (
-            "categorical_crossentropy",
-            ONE_HOT,
-            PROBABILITIES,
-            judge.log_loss(LABELS, PROBABILITIES, **w),
-        ),
-        (
-            "sparse_categorical_crossentropy",
-            LABELS,
-            PROBABILITIES,
-            judge.log_loss(LABELS, PROBABILITIES, **w),
-        ),
+        ("categorical_crossentropy", ONE_HOT, PROBABILITIES, log_loss),
+        ("sparse_categorical_crossentropy", LABELS, PROBABILITIES, log_loss),
     ):
         result = in_batches(metrics.get(metric), y_true, y_pred, weights)
         assert type(result) is float
