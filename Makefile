@@ -3,14 +3,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml CMakeLists.txt $(wildcard native/*)
+VENV_BENCH := .venv-bench
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard native/*.* native/kernels/*)
 
-.PHONY: help demo test test-all lint format types wheel clean
+.PHONY: help demo test test-all bench lint format types wheel clean
 
 help:
 	@echo "make demo      set up, train on the handwritten digits, show the result"
 	@echo "make test      set up, run the tests"
 	@echo "make test-all  the same with the long random runs"
+	@echo "make bench     time it beside its peers (3 GB to install); ONLY=training BENCH='--rounds 3'"
 	@echo "make lint      check style, formatting and types"
 	@echo "make format    format the code"
 	@echo "make wheel     build the wheel into dist/"
@@ -18,11 +20,11 @@ help:
 
 # --- setting up: one virtual environment; a stamp says which extras it holds ---
 
-$(BIN)/python:
+$(BIN)/python $(VENV_BENCH)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "convlet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	         "Name another: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@D)/..
 
 $(VENV)/.demo: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --editable '.[learn]'
@@ -31,6 +33,12 @@ $(VENV)/.demo: $(BIN)/python $(SOURCES)
 $(VENV)/.test: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/.demo
+
+# A build folder of its own: two environments that share one would rebuild under each other's feet.
+$(VENV_BENCH)/.bench: $(VENV_BENCH)/bin/python $(SOURCES)
+	$(VENV_BENCH)/bin/python -m pip install --quiet --config-settings=build-dir=build/bench \
+	  --editable '.[bench]'
+	@touch $@
 
 # --- the two commands ---
 
@@ -45,6 +53,9 @@ test-all: $(VENV)/.test
 
 # --- for developers ---
 
+bench: $(VENV_BENCH)/.bench
+	@$(VENV_BENCH)/bin/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(BENCH)
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -58,5 +69,5 @@ wheel: $(VENV)/.test
 	$(BIN)/python -m build --wheel --outdir dist
 
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_BENCH) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf digit-images digits.safetensors

@@ -1,11 +1,129 @@
 // The Python module convlet._native: names, signatures and conversions, no logic.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <memory>
+#include <tuple>
+
 #include "processor.hpp"
+#include "stages.hpp"
+#include "threads.hpp"
 
 namespace nb = nanobind;
+using namespace nb::literals;
+using convlet::Activation;
+using convlet::KernelShape;
+using convlet::Loss;
+using convlet::Plan;
+using convlet::TapTable;
+
+namespace {
+
+using AxisTuple = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
+using Floats = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using ConstFloats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+std::vector<convlet::Axis> axes_from(const std::vector<AxisTuple>& tuples) {
+    std::vector<convlet::Axis> axes;
+    for (const auto& [size, taps, stride, dilation, begin, outputs] : tuples)
+        axes.push_back({size, taps, stride, dilation, begin, outputs});
+    return axes;
+}
+
+// Addresses of the arrays, null for None; whoever calls keeps them alive.
+std::vector<void*> addresses(const nb::list& arrays) {
+    std::vector<void*> result;
+    for (const nb::handle array : arrays)
+        result.push_back(array.is_none()
+                             ? nullptr
+                             : const_cast<void*>(nb::cast<nb::ndarray<nb::ro>>(array).data()));
+    return result;
+}
+
+void run(Plan& plan, int64_t first_phase, int64_t last_phase, const nb::list& arrays, int threads) {
+    const std::vector<void*> slots = addresses(arrays);
+    const nb::gil_scoped_release release;
+    plan.run(first_phase, last_phase, slots, threads);
+}
+
+std::vector<std::tuple<std::string, double, double>> profile(Plan& plan) {
+    std::vector<std::tuple<std::string, double, double>> result;
+    for (const auto& stage : plan.take_profile())
+        result.emplace_back(stage.name, stage.seconds, stage.operations);
+    return result;
+}
+
+KernelShape shape_from(const std::tuple<int64_t, int64_t, int64_t, int64_t>& t) {
+    return {std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
+}
+using ShapeTuple = std::tuple<int64_t, int64_t, int64_t, int64_t>;
+
+bool gradient_descent(ConstFloats value, ConstFloats gradient, ConstFloats velocity,
+                      Floats new_value, Floats new_velocity, float rate, float momentum,
+                      bool nesterov, const std::string& instruction_set) {
+    const bool remembers = velocity.size() > 0;
+    const nb::gil_scoped_release release;
+    return convlet::kernels_of(instruction_set)
+        .gradient_descent(value.data(), gradient.data(), remembers ? velocity.data() : nullptr,
+                          new_value.data(), new_velocity.data(), value.size(), rate, momentum,
+                          nesterov);
+}
+
+void define_stages(nb::module_& m) {
+    m.def("load_images", &convlet::load_images);
+    m.def("store_images", &convlet::store_images);
+    m.def("pack_kernel", [](Plan& plan, std::string name, int slot, const TapTable& table,
+                            const ShapeTuple& shape, bool transposed) {
+        return convlet::pack_kernel(plan, std::move(name), slot, table, shape_from(shape),
+                                    transposed);
+    });
+    m.def(
+        "convolution",
+        [](Plan& plan, std::string name, const TapTable& table, const ShapeTuple& shape,
+           bool transposed, int weights, int x, int y, int bias, const TapTable* pool, int winner,
+           Activation activation) {
+            convlet::convolution(plan, std::move(name), table, shape_from(shape), transposed,
+                                 weights, x, y, {bias, pool, winner, activation});
+        },
+        "plan"_a, "name"_a, "table"_a, "shape"_a, "transposed"_a, "weights"_a, "x"_a, "y"_a,
+        "bias"_a = -1, "pool"_a.none() = nb::none(), "winner"_a = -1,
+        "activation"_a = Activation::linear);
+    m.def(
+        "kernel_gradient",
+        [](Plan& plan, std::string name, const TapTable& table, const ShapeTuple& shape, int x,
+           int delta, int gradient, bool whole_batch, const TapTable* unpool, int winner) {
+            convlet::kernel_gradient(plan, std::move(name), table, shape_from(shape), x, delta,
+                                     gradient, whole_batch, unpool, winner);
+        },
+        "plan"_a, "name"_a, "table"_a, "shape"_a, "x"_a, "delta"_a, "gradient"_a, "whole_batch"_a,
+        "unpool"_a.none() = nb::none(), "winner"_a = -1);
+    m.def("bias_gradient", &convlet::bias_gradient);
+    m.def("max_pool", &convlet::max_pool);
+    m.def("max_pool_gradient", &convlet::max_pool_gradient);
+    m.def("average_pool", &convlet::average_pool);
+    m.def("average_pool_gradient", &convlet::average_pool_gradient);
+    m.def("activation", &convlet::activation);
+    m.def("activation_gradient", &convlet::activation_gradient);
+    m.def("softmax", &convlet::softmax);
+    m.def("softmax_gradient", &convlet::softmax_gradient);
+    m.def("loss", [](Plan& plan, std::string name, Loss loss, bool from_logits, float smoothing,
+                     int prediction, int targets, int weights, int values, int delta,
+                     int64_t positions, int64_t channels) {
+        convlet::loss(plan, std::move(name), {loss, from_logits, smoothing}, prediction, targets,
+                      weights, values, delta, positions, channels);
+    });
+    m.def("add_bias", &convlet::add_bias);
+    m.def("add", &convlet::add);
+    m.def("rescale", &convlet::rescale);
+    m.def("dropout", &convlet::dropout);
+    m.def("clear", &convlet::clear);
+    m.def("add_up", &convlet::add_up);
+}
+
+}  // namespace
 
 NB_MODULE(_native, m) {
     m.doc() = "convlet's C++ core";
@@ -15,4 +133,50 @@ NB_MODULE(_native, m) {
           "Instruction sets that this machine can run, worst first.");
     m.def("best_instruction_set", &convlet::best_instruction_set,
           "The best instruction set that this machine can run.");
+    m.def("usable_processors", &convlet::usable_processors,
+          "Processors that this process may use.");
+    m.def("gradient_descent", &gradient_descent,
+          "One step of gradient descent; returns whether all new weights are finite.");
+
+    nb::enum_<Activation>(m, "Activation")
+        .value("linear", Activation::linear)
+        .value("relu", Activation::relu)
+        .value("relu6", Activation::relu6)
+        .value("leaky_relu", Activation::leaky_relu)
+        .value("elu", Activation::elu)
+        .value("selu", Activation::selu)
+        .value("tanh", Activation::tanh)
+        .value("sigmoid", Activation::sigmoid)
+        .value("hard_sigmoid", Activation::hard_sigmoid)
+        .value("softplus", Activation::softplus)
+        .value("softsign", Activation::softsign)
+        .value("exponential", Activation::exponential)
+        .value("silu", Activation::silu)
+        .value("gelu", Activation::gelu)
+        .value("mish", Activation::mish);
+    nb::enum_<Loss>(m, "Loss")
+        .value("squared_error", Loss::squared_error)
+        .value("binary_crossentropy", Loss::binary_crossentropy)
+        .value("categorical_crossentropy", Loss::categorical_crossentropy)
+        .value("sparse_categorical_crossentropy", Loss::sparse_categorical_crossentropy);
+
+    nb::class_<TapTable>(m, "TapTable")
+        .def("__init__", [](TapTable* table, const std::vector<AxisTuple>& axes) {
+            new (table) TapTable(axes_from(axes));
+        });
+    nb::class_<Plan>(m, "Plan")
+        .def(nb::init<const std::string&, int64_t, int64_t>(), "instruction_set"_a, "images"_a,
+             "lanes"_a)
+        .def("add_buffer", &Plan::add_buffer, "bytes"_a, "shared"_a, "offset"_a)
+        .def("add_gradient", &Plan::add_gradient, "size"_a, "result"_a, "sharded"_a)
+        .def("begin_phase", &Plan::begin_phase, "together"_a)
+        .def("run", &run, "first_phase"_a, "last_phase"_a, "slots"_a, "threads"_a)
+        .def("set_profiling", &Plan::set_profiling, "on"_a)
+        .def("take_profile", &profile)
+        .def_prop_ro("instruction_set",
+                     [](const Plan& plan) { return plan.kernels().instruction_set; })
+        .def_prop_ro("blocks", &Plan::blocks)
+        .def_prop_ro("shards", &Plan::shards)
+        .def_prop_ro("bytes", &Plan::bytes);
+    define_stages(m);
 }

@@ -3,7 +3,26 @@
 // does not say.
 #include "processor.hpp"
 
+#include <algorithm>
+#include <stdexcept>
+
 namespace convlet {
+
+#if defined(__x86_64__)
+namespace x86_64 {
+extern const Kernels KERNELS;
+}
+namespace x86_64_v3 {
+extern const Kernels KERNELS;
+}
+namespace x86_64_v4 {
+extern const Kernels KERNELS;
+}
+#else
+namespace generic {
+extern const Kernels KERNELS;
+}
+#endif
 
 std::vector<std::string> available_instruction_sets() {
 #if defined(__x86_64__)
@@ -26,5 +45,18 @@ std::vector<std::string> available_instruction_sets() {
 }
 
 std::string best_instruction_set() { return available_instruction_sets().back(); }
+
+const Kernels& kernels_of(const std::string& instruction_set) {
+    const auto sets = available_instruction_sets();
+    if (std::find(sets.begin(), sets.end(), instruction_set) == sets.end())
+        throw std::invalid_argument("this machine has no instruction set " + instruction_set);
+#if defined(__x86_64__)
+    if (instruction_set == "x86-64-v4") return x86_64_v4::KERNELS;
+    if (instruction_set == "x86-64-v3") return x86_64_v3::KERNELS;
+    return x86_64::KERNELS;
+#else
+    return generic::KERNELS;
+#endif
+}
 
 }  // namespace convlet

@@ -1,11 +1,13 @@
-// What the processor can do, asked once at run time.
+// What the processor can do, asked once at run time, and the kernels that were compiled for it.
 //
-// The core is compiled once for each instruction set below and picks the best one that the
-// machine has. Nothing here computes; kernels ask `best_instruction_set()` and go.
+// The kernels are compiled once for each instruction set below; the best one that the machine has
+// is the default.
 #pragma once
 
 #include <string>
 #include <vector>
+
+#include "kernels.hpp"
 
 namespace convlet {
 
@@ -16,5 +18,8 @@ std::vector<std::string> available_instruction_sets();
 
 // The last of available_instruction_sets().
 std::string best_instruction_set();
+
+// The kernels for one of available_instruction_sets(); std::invalid_argument for any other.
+const Kernels& kernels_of(const std::string& instruction_set);
 
 }  // namespace convlet

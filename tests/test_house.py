@@ -15,11 +15,11 @@ PACKAGE = Path(convlet.__file__).parent
 FOUNDATION = {"arguments", "config", "random", "_native", "serialization"}
 MAY_IMPORT = {
     "arguments": set(),
-    "config": {"arguments"},
+    "config": {"arguments", "_native"},
     "random": {"arguments"},
     "serialization": {"arguments"},
     "ops": {"arguments"},
-    "engine": {"ops", "arguments"},
+    "engine": {"ops", "arguments", "config", "_native"},
     "initializers": FOUNDATION,
     "npy": set(),
     "preprocessing": {"arguments", "npy"},

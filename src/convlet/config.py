@@ -1,11 +1,23 @@
-"""Settings of the library: the float type that new layers compute in."""
+"""Settings of the library: float type, executor, instruction set, threads.
+
+The environment gives the first values of those that concern the machine: ``CONVLET_EXECUTOR``,
+``CONVLET_ISA`` and ``CONVLET_THREADS``, read when they are first needed.
+"""
 
 from __future__ import annotations
 
-from convlet import arguments
+import os
+
+from convlet import _native, arguments
 
 _FLOAT_TYPES = ("float32", "float64")
+_EXECUTORS = ("native", "reference")
+_MOST_THREADS = 1024
+
 _floatx = "float32"
+_executor: str | None = None
+_instruction_set: str | None = None
+_threads: int | None = None
 
 
 def floatx() -> str:
@@ -28,3 +40,115 @@ def set_floatx(value: str) -> None:
     """
     global _floatx
     _floatx = arguments.choice("set_floatx", "value", value, _FLOAT_TYPES)
+
+
+def executor() -> str:
+    """Return who runs programs in float32, ``"native"`` unless something else was asked for.
+
+    Programs in float64 are always run by the reference.
+
+    Raises
+    ------
+    ValueError
+        If the environment's ``CONVLET_EXECUTOR`` names none.
+    """
+    global _executor
+    if _executor is None:
+        given = os.environ.get("CONVLET_EXECUTOR", "native")
+        _executor = arguments.choice("the environment", "CONVLET_EXECUTOR", given, _EXECUTORS)
+    return _executor
+
+
+def set_executor(value: str) -> None:
+    """Choose who runs programs in float32 from now on.
+
+    Parameters
+    ----------
+    value : {"native", "reference"}
+        The C++ core, or NumPy, formula by formula.
+
+    Raises
+    ------
+    ValueError
+        For any other name.
+    """
+    global _executor
+    _executor = arguments.choice("set_executor", "value", value, _EXECUTORS)
+
+
+def instruction_set() -> str:
+    """Return the instruction set that the C++ core uses, the machine's best one at first.
+
+    Raises
+    ------
+    ValueError
+        If the environment's ``CONVLET_ISA`` names none that this machine has.
+    """
+    global _instruction_set
+    if _instruction_set is None:
+        given = os.environ.get("CONVLET_ISA", _native.best_instruction_set())
+        known = _native.available_instruction_sets()
+        _instruction_set = arguments.choice("the environment", "CONVLET_ISA", given, known)
+    return _instruction_set
+
+
+def set_instruction_set(value: str) -> None:
+    """Choose the instruction set that the C++ core uses from now on.
+
+    Parameters
+    ----------
+    value : str
+        One of those that `convlet.show_config` lists.
+
+    Raises
+    ------
+    ValueError
+        If this machine has no such instruction set.
+    """
+    global _instruction_set
+    known = _native.available_instruction_sets()
+    _instruction_set = arguments.choice("set_instruction_set", "value", value, known)
+
+
+def threads() -> int:
+    """Return how many threads the C++ core uses.
+
+    At first as many as there are processors for this process: its affinity and its container's
+    limit count. Results do not depend on it.
+
+    Raises
+    ------
+    ValueError
+        If the environment's ``CONVLET_THREADS`` is no positive integer.
+    """
+    global _threads
+    if _threads is None:
+        given = os.environ.get("CONVLET_THREADS", "")
+        if given and not given.isdecimal():
+            raise arguments.invalid(
+                "the environment", "CONVLET_THREADS", "a positive integer", given
+            )
+        count = int(given) if given else _native.usable_processors()
+        set_threads(count)
+        assert _threads is not None
+    return _threads
+
+
+def set_threads(value: int) -> None:
+    """Choose how many threads the C++ core uses from now on.
+
+    Parameters
+    ----------
+    value : int
+        From 1 to 1024.
+
+    Raises
+    ------
+    ValueError
+        For any other number.
+    """
+    global _threads
+    count = arguments.integer("set_threads", "value", value)
+    if count > _MOST_THREADS:
+        raise arguments.invalid("set_threads", "value", f"at most {_MOST_THREADS}", value)
+    _threads = count

@@ -63,9 +63,11 @@ class Instruction:
 
         A loss of one's own may look at the whole batch; convlet's take each image by itself.
         """
+        if not OPERATORS[self.operator].whole_batch:
+            return False
+        # a loss whose formula the engine knows; a subclass may compute something else
         function = self.attributes.get("function")
-        takes_images_one_by_one = vars(type(function)).get("is_per_image", False)
-        return OPERATORS[self.operator].whole_batch and not takes_images_one_by_one
+        return vars(type(function)).get("formula") is None
 
     def __str__(self) -> str:
         return f"{', '.join(self.writes)} = {self.operator}({', '.join(self.reads)})"
@@ -125,6 +127,11 @@ class Program:
             if name not in self.results:
                 released[number].append(name)
         return tuple(map(tuple, released))
+
+    @cached_property
+    def executables(self) -> dict[Any, Any]:
+        """What executors keep for this program, such as plans for batches of some size."""
+        return {}
 
     @property
     def phases(self) -> list[tuple[Instruction, ...]]:

@@ -46,9 +46,10 @@ class Loss(Configurable):
     # of classes, "sigmoid" for single probabilities.
     output_activation: str | None = None
 
-    # Whether each image's values depend on that image alone. It counts for the very class that says
-    # so: a subclass may do something else.
-    is_per_image = False
+    # The formula by the name under which the engine knows it; each image's values then depend on
+    # that image alone. It counts for the very class that says so: a subclass may compute something
+    # else, and is called as Python code.
+    formula: str | None = None
 
     def __init__(self, name: str | None = None) -> None:
         self.name = object_name(self, name)

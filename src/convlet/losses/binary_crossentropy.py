@@ -25,7 +25,7 @@ class BinaryCrossentropy(Crossentropy):
     """
 
     output_activation = "sigmoid"
-    is_per_image = True
+    formula = "binary_crossentropy"
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ class CategoricalCrossentropy(Crossentropy):
     """
 
     output_activation = "softmax"
-    is_per_image = True
+    formula = "categorical_crossentropy"
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
     """
 
     output_activation = "softmax"
-    is_per_image = True
+    formula = "sparse_categorical_crossentropy"
 
     def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
         super().__init__(from_logits, name)

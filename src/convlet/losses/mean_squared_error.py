@@ -17,7 +17,7 @@ class MeanSquaredError(Loss):
         The loss's name.
     """
 
-    is_per_image = True
+    formula = "squared_error"
 
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__(name)

@@ -28,11 +28,14 @@ class Elementwise:
         f', in terms of y if ``of_output``, else in terms of z.
     of_output : bool
         Which of the two the derivative reads.
+    monotone : bool
+        Whether a larger z never gives a smaller f(z).
     """
 
     function: Callable[[Array], Array]
     derivative: Callable[[Array], Array]
     of_output: bool
+    monotone: bool = True
 
 
 def _sigmoid(z: Array) -> Array:
@@ -107,9 +110,13 @@ ELEMENTWISE: dict[str, Elementwise] = {
         lambda z: z / (1 + np.abs(z)), lambda y: (1 - np.abs(y)) ** 2, of_output=True
     ),
     "exponential": Elementwise(np.exp, lambda y: y, of_output=True),
-    "silu": Elementwise(lambda z: z * _sigmoid(z), _silu_derivative, of_output=False),
-    "gelu": Elementwise(lambda z: z * _normal_distribution(z), _gelu_derivative, of_output=False),
-    "mish": Elementwise(_mish, _mish_derivative, of_output=False),
+    "silu": Elementwise(
+        lambda z: z * _sigmoid(z), _silu_derivative, of_output=False, monotone=False
+    ),
+    "gelu": Elementwise(
+        lambda z: z * _normal_distribution(z), _gelu_derivative, of_output=False, monotone=False
+    ),
+    "mish": Elementwise(_mish, _mish_derivative, of_output=False, monotone=False),
 }
 """Every elementwise activation by its Keras name; "linear" does nothing and is not among them."""
 

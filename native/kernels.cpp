@@ -1,0 +1,59 @@
+// All kernels, compiled once for each instruction set: CMakeLists.txt gives the compiler's flags
+// and CONVLET_TARGET, the namespace they live in, and CONVLET_NAME, the set's name. One file per family of operators is included
+// below, inside that namespace: nothing inline may be shared between instruction sets.
+#include "kernels.hpp"
+
+#include <math.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace convlet {
+namespace CONVLET_TARGET {
+
+#include "kernels/vector.hpp"
+#include "kernels/loops.hpp"
+#include "kernels/images.hpp"
+#include "kernels/mathematics.hpp"
+#include "kernels/activations.hpp"
+#include "kernels/pooling.hpp"
+#include "kernels/convolution.hpp"
+#include "kernels/kernel_gradient.hpp"
+#include "kernels/softmax.hpp"
+#include "kernels/losses.hpp"
+#include "kernels/elementwise.hpp"
+#include "kernels/optimizers.hpp"
+
+extern const Kernels KERNELS;
+const Kernels KERNELS = {
+    CONVLET_NAME,
+    WIDTH,
+    rows_per_tile,
+    load_images,
+    store_images,
+    convolution,
+    kernel_gradient,
+    bias_gradient,
+    max_pool,
+    max_pool_gradient,
+    average_pool,
+    average_pool_gradient,
+    activation,
+    activation_gradient,
+    softmax,
+    softmax_gradient,
+    loss,
+    add_bias,
+    add,
+    rescale,
+    dropout,
+    add_up,
+    gradient_descent,
+};
+
+}  // namespace CONVLET_TARGET
+}  // namespace convlet

@@ -1,0 +1,183 @@
+// The kernels: what they are told, and the table through which the plan calls them.
+//
+// A *block* is some images stored with the image innermost, `[position][channel][lane]`; a position
+// is a cell of the flattened grid. With one lane that is a single image in the usual order, and
+// the roles swap: vectors then run over channels. Every kernel takes blocks of any number of lanes.
+//
+// kernels.cpp is compiled once for each instruction set and fills one `Kernels` each;
+// `kernels_of` (processor.hpp) chooses at run time. Everything here is plain data.
+#pragma once
+
+#include <cstdint>
+
+namespace convlet {
+
+// --- who does which part of a kernel's work ---
+
+struct Share {
+    int part = 0, parts = 1;
+};
+
+// --- tap tables (taps.hpp makes them) ---
+
+// Neighbouring taps that read neighbouring positions: `taps` of them from number `tap` on, reading
+// from position `base + offset` on.
+struct Run {
+    int32_t tap, offset, taps;
+};
+
+// For each output position, the positions it reads and the taps it reads them through: the runs
+// `first_run[p] .. first_run[p + 1]` of its pattern p = pattern[output].
+struct Gather {
+    int64_t outputs, inputs, taps;
+    const int32_t* pattern;
+    const int32_t* base;
+    const int32_t* first_run;
+    const Run* runs;
+    // the outputs sorted by pattern, and where each pattern's begin
+    int64_t patterns;
+    const int32_t* order;
+    const int32_t* first_output;
+};
+
+// Taps that are met by the same outputs, and those outputs with the position where the window's
+// offsets count from.
+struct TapSet {
+    int64_t outputs, runs;
+    const int32_t* output;
+    const int32_t* base;
+    const Run* run;
+};
+
+// --- tiles ---
+
+#define CONVLET_INLINE inline __attribute__((always_inline))
+
+// How `count` things are cut into tiles of at most `largest`, as equal as can be.
+struct Tiles {
+    int64_t count, tiles;
+    // always inlined: the instruction sets' object files may share no function
+    CONVLET_INLINE Tiles(int64_t count, int64_t largest)
+        : count(count), tiles((count + largest - 1) / largest) {}
+    CONVLET_INLINE int64_t first(int64_t tile) const {
+        const int64_t size = count / tiles, rest = count % tiles;
+        return tile * size + (tile < rest ? tile : rest);
+    }
+    CONVLET_INLINE int64_t size(int64_t tile) const { return first(tile + 1) - first(tile); }
+};
+
+#undef CONVLET_INLINE
+
+// --- what kernels are told ---
+
+enum class Activation : int32_t {
+    linear, relu, relu6, leaky_relu, elu, selu, tanh, sigmoid, hard_sigmoid, softplus, softsign,
+    exponential, silu, gelu, mish
+};
+
+// y[o][r] = bias[r] + sum over taps and channels of weight * x, and what is fused with it.
+struct Convolution {
+    Gather table;
+    int64_t lanes;
+    int64_t groups, channels, rows;  // channels read and rows written by one group
+    const float* weights;            // packed
+    const float* bias;               // or null
+    const Gather* pool;              // max pooling of what the convolution makes, or null
+    uint8_t* winner;                 // its winning taps
+    Activation activation;
+};
+
+// gradient[tap][c][r] += sum over outputs and images of x * delta.
+struct KernelGradient {
+    const TapSet* sets;
+    int64_t set_count;
+    int64_t lanes;
+    int64_t groups, channels, rows;
+    int64_t inputs, outputs;            // positions of x and of delta
+    int64_t blocks, x_step, delta_step; // over several blocks: distances between them, in floats
+    // delta may be that of a max pooling behind the convolution, spread out band by band
+    const Gather* unpool;
+    const uint8_t* winner;
+    float* band;
+    int64_t band_outputs;
+};
+
+struct Pooling {
+    Gather table;
+    int64_t lanes, channels;
+    void* winner;
+    int winner_bytes;
+    const float* counts;  // average: how many positions each window holds
+};
+
+enum class Loss : int32_t {
+    squared_error, binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
+};
+
+struct LossArguments {
+    Loss loss;
+    bool from_logits;
+    float label_smoothing;
+    int64_t lanes, positions, channels;
+    int64_t images;          // those of the block that are there
+    const float* targets;    // [image][position][channel], or
+    const int32_t* labels;   // [image][position]
+    const float* weights;    // [image][position]
+    float* values;           // [image][position]
+};
+
+struct Dropout {
+    int64_t lanes, units;
+    int64_t first_image;
+    uint64_t seed, step;
+    uint32_t layer;
+    float rate;
+};
+
+// The signature of each kernel; `Share` last where several threads may do parts of it.
+struct Kernels {
+    const char* instruction_set;
+    int64_t width;  // floats in a register
+
+    int64_t (*rows_per_tile)(int64_t lanes, int64_t outputs);
+
+    void (*load_images)(const float* images, int64_t count, int64_t size, int64_t lanes,
+                        float* block, Share);
+    void (*store_images)(const float* block, int64_t count, int64_t size, int64_t lanes,
+                         float* images, Share);
+
+    void (*convolution)(const Convolution&, const float* x, float* y, Share);
+    void (*kernel_gradient)(const KernelGradient&, const float* x, const float* delta,
+                            float* gradient, Share);
+    void (*bias_gradient)(const float* delta, int64_t positions, int64_t channels, int64_t lanes,
+                          float* gradient, Share);
+
+    void (*max_pool)(const Pooling&, const float* x, float* y, Share);
+    void (*max_pool_gradient)(const Pooling&, const float* delta, float* x_delta, Share);
+    void (*average_pool)(const Pooling&, const float* x, float* y, Share);
+    void (*average_pool_gradient)(const Pooling&, const float* delta, float* x_delta, Share);
+
+    void (*activation)(Activation, const float* x, float* y, int64_t count, Share);
+    void (*activation_gradient)(Activation, const float* delta, const float* known, float* x_delta,
+                                int64_t count, Share);
+    void (*softmax)(const float* x, float* y, int64_t positions, int64_t channels, int64_t lanes,
+                    bool logarithm, Share);
+    void (*softmax_gradient)(const float* delta, const float* y, float* x_delta, int64_t positions,
+                             int64_t channels, int64_t lanes, bool logarithm, Share);
+    void (*loss)(const LossArguments&, const float* prediction, float* delta, Share);
+
+    void (*add_bias)(const float* x, const float* bias, float* y, int64_t positions,
+                     int64_t channels, int64_t lanes, Share);
+    void (*add)(const float* x, const float* y, float* z, int64_t count, Share);
+    void (*rescale)(const float* x, const float* scale, const float* offset, float* y,
+                    int64_t positions, int64_t channels, int64_t lanes, Share);
+    void (*dropout)(const Dropout&, const float* x, float* y, Share);
+
+    void (*add_up)(float* const* shards, int64_t count, int64_t shard_count, float* total, Share);
+    // returns whether every new weight is finite
+    bool (*gradient_descent)(const float* value, const float* gradient, const float* velocity,
+                             float* new_value, float* new_velocity, int64_t count, float rate,
+                             float momentum, bool nesterov);
+};
+
+}  // namespace convlet

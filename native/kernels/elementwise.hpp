@@ -1,0 +1,66 @@
+// What treats every number by itself: biases, sums, scales, dropout.
+#pragma once
+
+// body(place, channel, part) for every vector of lanes (one lane: of channels).
+template <class Body>
+INLINE void for_channels(int64_t positions, int64_t channels, int64_t lanes, Share share,
+                         Body body) {
+    const Range mine = share_of(positions * channels, share);
+    for (int64_t row = mine.first; row < mine.last; ++row)
+        for_vectors(0, lanes, [&](int64_t lane, auto part) {
+            body(row * lanes + lane, row % channels, part);
+        });
+}
+
+static void add_bias(const float* x, const float* bias, float* y, int64_t positions,
+                     int64_t channels, int64_t lanes, Share share) {
+    for_channels(positions, channels, lanes, share, [&](int64_t i, int64_t c, auto part) {
+        part.write(y + i, part.read(x + i) + bias[c]);
+    });
+}
+
+static void add(const float* x, const float* y, float* z, int64_t count, Share share) {
+    const Range mine = share_of(count, share);
+    for_vectors(mine.first, mine.last, [&](int64_t i, auto part) {
+        part.write(z + i, part.read(x + i) + part.read(y + i));
+    });
+}
+
+static void rescale(const float* x, const float* scale, const float* offset, float* y,
+                    int64_t positions, int64_t channels, int64_t lanes, Share share) {
+    for_channels(positions, channels, lanes, share, [&](int64_t i, int64_t c, auto part) {
+        part.write(y + i, part.read(x + i) * scale[c] + offset[c]);
+    });
+}
+
+// Philox4x32-10 (Salmon et al., 2011): four random words for a counter, as ops/dropout.py has it.
+INLINE void philox(uint32_t counter[4], uint32_t key0, uint32_t key1) {
+    for (int round = 0; round < 10; ++round) {
+        const uint64_t product0 = (uint64_t)0xD2511F53u * counter[0];
+        const uint64_t product1 = (uint64_t)0xCD9E8D57u * counter[2];
+        const uint32_t c1 = counter[1], c3 = counter[3];
+        counter[0] = (uint32_t)(product1 >> 32) ^ c1 ^ key0;
+        counter[1] = (uint32_t)product1;
+        counter[2] = (uint32_t)(product0 >> 32) ^ c3 ^ key1;
+        counter[3] = (uint32_t)product0;
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
+    }
+}
+
+// Four units of an image share a counter, (unit / 4, image, step, layer).
+static void dropout(const Dropout& a, const float* x, float* y, Share share) {
+    const double threshold = __builtin_nearbyint((1.0 - (double)a.rate) * 4294967296.0);
+    const float scale = (float)(1.0 / (1.0 - (double)a.rate));
+    const Range mine = share_of((a.units + 3) / 4, share);
+    for (int64_t quad = mine.first; quad < mine.last; ++quad)
+        for (int64_t lane = 0; lane < a.lanes; ++lane) {
+            uint32_t words[4] = {(uint32_t)quad, (uint32_t)(a.first_image + lane),
+                                 (uint32_t)a.step, a.layer};
+            philox(words, (uint32_t)a.seed, (uint32_t)(a.seed >> 32));
+            for (int64_t unit = 4 * quad; unit < 4 * quad + 4 && unit < a.units; ++unit) {
+                const int64_t i = unit * a.lanes + lane;
+                y[i] = (double)words[unit % 4] < threshold ? x[i] * scale : 0.0f;
+            }
+        }
+}

@@ -1,0 +1,28 @@
+// Loops that several kernels share.
+#pragma once
+
+// The part of `count` units of work that is this thread's: from `first` up to `last`.
+struct Range {
+    int64_t first, last;
+};
+INLINE Range share_of(int64_t count, Share share) {
+    return {count * share.part / share.parts, count * (share.part + 1) / share.parts};
+}
+
+// Calls body(place, part) for the vectors of the floats from `first` up to `last`: part.read(p) and
+// part.write(p, v) touch no more floats than are left.
+struct WholeVector {
+    INLINE_MEMBER Vector read(const float* p) const { return load(p); }
+    INLINE_MEMBER void write(float* p, Vector v) const { store(p, v); }
+};
+struct PartOfVector {
+    int64_t count;
+    INLINE_MEMBER Vector read(const float* p) const { return load_first(p, count); }
+    INLINE_MEMBER void write(float* p, Vector v) const { store_first(p, v, count); }
+};
+template <class Body>
+INLINE void for_vectors(int64_t first, int64_t last, Body body) {
+    int64_t i = first;
+    for (; i + WIDTH <= last; i += WIDTH) body(i, WholeVector{});
+    if (i < last) body(i, PartOfVector{last - i});
+}

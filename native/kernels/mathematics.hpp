@@ -1,0 +1,83 @@
+// e^x, tanh and their kin on vectors: relative errors of a few 1e-7, infinities and NaN as they
+// should be. What is rare goes lane by lane through the C library.
+#pragma once
+
+// r and n with x = r + n ln 2, |r| <= ln 2 / 2, for x that is not too large.
+struct Reduced {
+    Vector remainder, exponent;
+};
+INLINE Reduced reduced(Vector x) {
+    const Vector magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+    const Vector n = multiply_add(x, broadcast(1.44269504088896341f), magic) - magic;
+    // ln 2 in two parts, the first with few digits so that n times it is exact (Cody and Waite)
+    Vector r = multiply_add(n, broadcast(-0.693359375f), x);
+    r = multiply_add(n, broadcast(2.12194440e-4f), r);
+    return {r, n};
+}
+
+// e^r - 1 for |r| <= ln 2 / 2: its Taylor series to r^7, the rest is below 1e-8 r.
+INLINE Vector small_exponential_minus_1(Vector r) {
+    Vector p = broadcast(1.0f / 5040);
+    p = multiply_add(p, r, broadcast(1.0f / 720));
+    p = multiply_add(p, r, broadcast(1.0f / 120));
+    p = multiply_add(p, r, broadcast(1.0f / 24));
+    p = multiply_add(p, r, broadcast(1.0f / 6));
+    p = multiply_add(p, r, broadcast(0.5f));
+    return multiply_add(p * r, r, r);
+}
+
+// 2^n for integers n from -126 to 127.
+INLINE Vector power_of_two(Vector n) {
+    return (Vector)((__builtin_convertvector(n, Integers) + 127) << 23);
+}
+
+INLINE Vector exponential(Vector x) {
+    const Vector inside = larger(smaller(x, broadcast(88.72f)), broadcast(-87.0f));
+    const Reduced cut = reduced(inside);
+    // 2^128 is no float, so the largest n is taken in two steps
+    const Vector half = cut.exponent > 127.0f ? broadcast(1.0f) : broadcast(0.0f);
+    const Vector p = small_exponential_minus_1(cut.remainder) + 1.0f;
+    Vector y = p * power_of_two(cut.exponent - half) * (half + 1.0f);
+    y = choose(x > 88.72f, broadcast(__builtin_inff()), y);
+    y = choose(x < -87.0f, Vector{}, y);  // below the smallest normal number
+    return choose(x == x, y, x);
+}
+
+INLINE Vector exponential_minus_1(Vector x) {
+    const Reduced cut = reduced(larger(smaller(x, broadcast(1.0f)), broadcast(-1.0f)));
+    const Vector small = small_exponential_minus_1(cut.remainder);
+    const Integers is_small = (x > -0.34f) & (x < 0.34f);
+    return choose(is_small, small, exponential(x) - 1.0f);
+}
+
+INLINE Vector absolute(Vector x) { return (Vector)((Integers)x & 0x7fffffff); }
+INLINE Vector with_sign_of(Vector x, Vector sign) {
+    return (Vector)(((Integers)x & 0x7fffffff) | ((Integers)sign & (int32_t)0x80000000));
+}
+
+// tanh x = (e^2x - 1) / (e^2x + 1), on |x| so that e^2x - 1 keeps its digits near 0.
+INLINE Vector hyperbolic_tangent(Vector x) {
+    const Vector size = absolute(x);
+    const Vector e = exponential_minus_1(smaller(size, broadcast(10.0f)) * 2.0f);
+    const Vector y = with_sign_of(e / (e + 2.0f), x);
+    return choose(x == x, y, x);
+}
+
+INLINE Vector logistic(Vector x) { return 1.0f / (exponential(-x) + 1.0f); }
+
+// --- lane by lane ---
+
+static __attribute__((noinline)) Vector softplus_of(Vector x) {
+    float v[WIDTH];
+    store(v, x);
+    for (int i = 0; i < WIDTH; ++i) v[i] = (v[i] > 0 ? v[i] : v[i] - v[i]) + log1pf(expf(-fabsf(v[i])));
+    return load(v);
+}
+
+// The standard normal distribution function.
+static __attribute__((noinline)) Vector normal_distribution(Vector x) {
+    float v[WIDTH];
+    store(v, x);
+    for (int i = 0; i < WIDTH; ++i) v[i] = 0.5f * erfcf(-v[i] * 0.70710678f);
+    return load(v);
+}

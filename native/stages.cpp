@@ -1,0 +1,325 @@
+// The stages of stages.hpp: each fetches its buffers and calls its kernel.
+#include "stages.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace convlet {
+namespace {
+
+using Table = std::shared_ptr<const GatherTable>;
+
+constexpr int64_t BAND_BYTES = 128 << 10;  // of delta spread out at a time: a part of the L2 cache
+
+// Work of one multiply-add for each meeting of output, tap, channel and row, for all images.
+double operations_of(const Plan& plan, const TapTable& table, const KernelShape& shape) {
+    const int64_t meetings = table.gather(false, shape.groups == 1)->meetings();
+    return 2.0 * meetings * shape.groups * shape.channels * shape.rows * plan.images();
+}
+
+// Places in a kernel of Keras's layout, [tap][channel][group * rows + row].
+struct Element {
+    KernelShape shape;
+    bool transposed;
+
+    // The weight of row `row` (transposed: channel) for the k-th product of its sum.
+    int64_t operator()(int64_t group, int64_t row, int64_t k) const {
+        const int64_t inner = transposed ? shape.rows : shape.channels;
+        const int64_t tap = k / inner, j = k % inner;
+        const int64_t wide = shape.groups * shape.rows;
+        if (!transposed) return (tap * shape.channels + j) * wide + group * shape.rows + row;
+        return ((shape.taps - 1 - tap) * shape.channels + row) * wide + group * shape.rows + j;
+    }
+};
+
+// One tile: for each product the weights of all its rows side by side, zeros behind the last row.
+void pack_tile(const Element& element, const float* kernel, int64_t group, int64_t first,
+               int64_t there, int64_t wide, int64_t length, float* packed) {
+    for (int64_t k = 0; k < length; ++k) {
+        float* products = packed + k * wide;
+        const int64_t start = element(group, first, k);
+        const int64_t step = there > 1 ? element(group, first + 1, k) - start : 0;
+        for (int64_t row = 0; row < there; ++row) products[row] = kernel[start + row * step];
+        for (int64_t row = there; row < wide; ++row) products[row] = 0;
+    }
+}
+
+struct Layout {
+    int64_t lanes, unit;  // rows are cut in units: one row, or a register for one lane
+    Tiles tiles;
+    int64_t rows, length;
+
+    Layout(const Kernels& kernels, int64_t lanes, int64_t outputs, int64_t rows, int64_t length)
+        : lanes(lanes),
+          unit(lanes == 1 ? kernels.width : 1),
+          tiles((rows + unit - 1) / unit, kernels.rows_per_tile(lanes, outputs) / unit),
+          rows(rows),
+          length(length) {}
+    int64_t padded_rows() const { return tiles.count * unit; }
+};
+
+}  // namespace
+
+void load_images(Plan& plan, std::string name, int slot, int x, int64_t size) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        const float* images = call.slot(slot) + call.first_image() * size;
+        call.plan.kernels().load_images(images, call.images(), size, call.plan.lanes(),
+                                        call.buffer(x), call.share);
+    });
+}
+
+void store_images(Plan& plan, std::string name, int x, int slot, int64_t size) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        float* images = call.slot(slot) + call.first_image() * size;
+        call.plan.kernels().store_images(call.buffer(x), call.images(), size, call.plan.lanes(),
+                                         images, call.share);
+    });
+}
+
+int pack_kernel(Plan& plan, std::string name, int slot, const TapTable& table,
+                const KernelShape& shape, bool transposed) {
+    const int64_t outputs = table.gather(transposed, shape.groups == 1)->view().outputs;
+    const int64_t rows = transposed ? shape.channels : shape.rows;
+    const int64_t length = shape.taps * (transposed ? shape.rows : shape.channels);
+    const Layout layout(plan.kernels(), plan.lanes(), outputs, rows, length);
+    const int memory = plan.add_memory(shape.groups * layout.padded_rows() * length);
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        const float* kernel = call.slot(slot);
+        const Element element{shape, transposed};
+        const int64_t units = shape.groups * layout.tiles.tiles;
+        for (int64_t u = call.share.part; u < units; u += call.share.parts) {
+            const int64_t group = u / layout.tiles.tiles, tile = u % layout.tiles.tiles;
+            const int64_t first = layout.tiles.first(tile) * layout.unit;
+            const int64_t wide = layout.tiles.size(tile) * layout.unit;
+            float* packed =
+                call.plan.memory(memory) + (group * layout.padded_rows() + first) * length;
+            pack_tile(element, kernel, group, first, std::min(wide, rows - first), wide, length,
+                      packed);
+        }
+    });
+    return memory;
+}
+
+void convolution(Plan& plan, std::string name, const TapTable& taps, const KernelShape& shape,
+                 bool transposed, int weights, int x, int y, const FusedWithConvolution& fused) {
+    const Table table = taps.gather(transposed, shape.groups == 1);
+    const Table pool = fused.pool ? fused.pool->gather(false, true) : nullptr;
+    Convolution a{};
+    a.lanes = plan.lanes();
+    a.groups = shape.groups;
+    a.channels = transposed ? shape.rows : shape.channels;
+    a.rows = transposed ? shape.channels : shape.rows;
+    a.activation = fused.activation;
+    const FusedWithConvolution with = fused;
+    plan.add(std::move(name), operations_of(plan, taps, shape), [=](const Call& call) {
+        Convolution conv = a;
+        conv.table = table->view();
+        const Gather window = pool ? pool->view() : Gather{};
+        conv.pool = pool ? &window : nullptr;
+        conv.weights = call.plan.memory(weights);
+        conv.bias = call.slot(with.bias_slot);
+        conv.winner = pool ? call.buffer<uint8_t>(with.winner) : nullptr;
+        call.plan.kernels().convolution(conv, call.buffer(x), call.buffer(y), call.share);
+    });
+}
+
+void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const KernelShape& shape,
+                     int x, int delta, int gradient, bool whole_batch, const TapTable* unpool,
+                     int winner) {
+    const auto sets = taps.sets(shape.groups == 1);
+    const Table spread = unpool ? unpool->gather(true, true) : nullptr;
+    const Gather table = taps.gather(false, shape.groups == 1)->view();
+    const int64_t row = shape.groups * shape.rows * plan.lanes();
+    KernelGradient a{};
+    a.lanes = plan.lanes();
+    a.groups = shape.groups;
+    a.channels = shape.channels;
+    a.rows = shape.rows;
+    a.inputs = table.inputs;
+    a.outputs = table.outputs;
+    a.blocks = whole_batch ? plan.blocks() : 1;
+    a.x_step = plan.step(x) / 4;
+    a.delta_step = plan.step(delta) / 4;
+    a.band_outputs = std::max<int64_t>(1, std::min(a.outputs, BAND_BYTES / (4 * row)));
+    if (unpool) plan.need_scratch(4 * row * a.band_outputs);
+    plan.add(std::move(name), operations_of(plan, taps, shape), [=](const Call& call) {
+        KernelGradient k = a;
+        const auto views = sets->view();
+        const Gather window = spread ? spread->view() : Gather{};
+        k.sets = views.data();
+        k.set_count = static_cast<int64_t>(views.size());
+        k.unpool = spread ? &window : nullptr;
+        k.winner = spread ? call.buffer<uint8_t>(winner) : nullptr;
+        k.band = reinterpret_cast<float*>(call.scratch);
+        call.plan.kernels().kernel_gradient(k, call.buffer(x), call.buffer(delta),
+                                            call.plan.gradient(gradient, call), call.share);
+    });
+}
+
+void bias_gradient(Plan& plan, std::string name, int delta, int gradient, int64_t positions,
+                   int64_t channels) {
+    const double operations = 1.0 * positions * channels * plan.images();
+    plan.add(std::move(name), operations, [=](const Call& call) {
+        call.plan.kernels().bias_gradient(call.buffer(delta), positions, channels,
+                                          call.plan.lanes(), call.plan.gradient(gradient, call),
+                                          call.share);
+    });
+}
+
+void max_pool(Plan& plan, std::string name, const TapTable& taps, int64_t channels, int x, int y,
+              int winner, int winner_bytes) {
+    const Table table = taps.gather(false, true);
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        const Pooling a = {table->view(), call.plan.lanes(), channels, call.buffer<uint8_t>(winner),
+                           winner_bytes, nullptr};
+        call.plan.kernels().max_pool(a, call.buffer(x), call.buffer(y), call.share);
+    });
+}
+
+void max_pool_gradient(Plan& plan, std::string name, const TapTable& taps, int64_t channels,
+                       int delta, int winner, int winner_bytes, int x_delta) {
+    const Table table = taps.gather(true, true);
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        const Pooling a = {table->view(), call.plan.lanes(), channels, call.buffer<uint8_t>(winner),
+                           winner_bytes, nullptr};
+        call.plan.kernels().max_pool_gradient(a, call.buffer(delta), call.buffer(x_delta),
+                                              call.share);
+    });
+}
+
+namespace {
+
+// How many positions each window of a pooling holds.
+std::vector<float> window_counts(const TapTable& taps) {
+    const Gather table = taps.gather(false, true)->view();
+    std::vector<float> counts;
+    for (int64_t o = 0; o < table.outputs; ++o) {
+        const int32_t pattern = table.pattern[o];
+        int64_t count = 0;
+        for (int32_t r = table.first_run[pattern]; r < table.first_run[pattern + 1]; ++r)
+            count += table.runs[r].taps;
+        counts.push_back(static_cast<float>(count));
+    }
+    return counts;
+}
+
+}  // namespace
+
+void average_pool(Plan& plan, std::string name, const TapTable& taps, int64_t channels, int x,
+                  int y) {
+    const Table table = taps.gather(false, true);
+    plan.add(std::move(name), 0, [=, counts = window_counts(taps)](const Call& call) {
+        const Pooling a = {table->view(), call.plan.lanes(), channels, nullptr, 0, counts.data()};
+        call.plan.kernels().average_pool(a, call.buffer(x), call.buffer(y), call.share);
+    });
+}
+
+void average_pool_gradient(Plan& plan, std::string name, const TapTable& taps, int64_t channels,
+                           int delta, int x_delta) {
+    const Table table = taps.gather(true, true);
+    plan.add(std::move(name), 0, [=, counts = window_counts(taps)](const Call& call) {
+        const Pooling a = {table->view(), call.plan.lanes(), channels, nullptr, 0, counts.data()};
+        call.plan.kernels().average_pool_gradient(a, call.buffer(delta), call.buffer(x_delta),
+                                                  call.share);
+    });
+}
+
+void activation(Plan& plan, std::string name, Activation function, int x, int y, int64_t size) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().activation(function, call.buffer(x), call.buffer(y),
+                                       size * call.plan.lanes(), call.share);
+    });
+}
+
+void activation_gradient(Plan& plan, std::string name, Activation function, int delta, int known,
+                         int x_delta, int64_t size) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().activation_gradient(function, call.buffer(delta), call.buffer(known),
+                                                call.buffer(x_delta), size * call.plan.lanes(),
+                                                call.share);
+    });
+}
+
+void softmax(Plan& plan, std::string name, bool logarithm, int x, int y, int64_t positions,
+             int64_t channels) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().softmax(call.buffer(x), call.buffer(y), positions, channels,
+                                    call.plan.lanes(), logarithm, call.share);
+    });
+}
+
+void softmax_gradient(Plan& plan, std::string name, bool logarithm, int delta, int y, int x_delta,
+                      int64_t positions, int64_t channels) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().softmax_gradient(call.buffer(delta), call.buffer(y),
+                                             call.buffer(x_delta), positions, channels,
+                                             call.plan.lanes(), logarithm, call.share);
+    });
+}
+
+void loss(Plan& plan, std::string name, const LossKind& kind, int prediction, int targets_slot,
+          int weights_slot, int values_slot, int delta, int64_t positions, int64_t channels) {
+    const bool sparse = kind.loss == Loss::sparse_categorical_crossentropy;
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        const int64_t first = call.first_image() * positions;
+        const LossArguments a = {
+            kind.loss, kind.from_logits, kind.label_smoothing, call.plan.lanes(), positions,
+            channels, call.images(),
+            sparse ? nullptr : call.slot(targets_slot) + first * channels,
+            sparse ? call.slot<int32_t>(targets_slot) + first : nullptr,
+            call.slot(weights_slot) + first, call.slot(values_slot) + first};
+        call.plan.kernels().loss(a, call.buffer(prediction),
+                                 call.buffer(delta), call.share);
+    });
+}
+
+void add_bias(Plan& plan, std::string name, int x, int bias_slot, int y, int64_t positions,
+              int64_t channels) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().add_bias(call.buffer(x), call.slot(bias_slot), call.buffer(y),
+                                     positions, channels, call.plan.lanes(), call.share);
+    });
+}
+
+void add(Plan& plan, std::string name, int x, int y, int z, int64_t size) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().add(call.buffer(x), call.buffer(y), call.buffer(z),
+                                size * call.plan.lanes(), call.share);
+    });
+}
+
+void rescale(Plan& plan, std::string name, int x, int y, std::vector<float> scale,
+             std::vector<float> offset, int64_t positions) {
+    plan.add(std::move(name), 0,
+             [=, scale = std::move(scale), offset = std::move(offset)](const Call& call) {
+                 call.plan.kernels().rescale(call.buffer(x), scale.data(), offset.data(),
+                                             call.buffer(y), positions,
+                                             static_cast<int64_t>(scale.size()),
+                                             call.plan.lanes(), call.share);
+             });
+}
+
+void dropout(Plan& plan, std::string name, int x, int y, int random_slot, int64_t units, float rate,
+             uint32_t layer) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        const uint64_t* random = call.slot<uint64_t>(random_slot);
+        const Dropout a = {call.plan.lanes(), units, call.first_image(), random[0], random[1],
+                           layer, rate};
+        call.plan.kernels().dropout(a, call.buffer(x), call.buffer(y), call.share);
+    });
+}
+
+void clear(Plan& plan, std::string name, int slot, int64_t size) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        const int64_t first = size * call.share.part / call.share.parts;
+        const int64_t last = size * (call.share.part + 1) / call.share.parts;
+        std::memset(call.slot(slot) + first, 0, 4 * (last - first));
+    });
+}
+
+void add_up(Plan& plan, std::string name, int gradient) {
+    plan.add(std::move(name), 0, [=](const Call& call) { call.plan.add_up(gradient, call); });
+}
+
+}  // namespace convlet

@@ -1,0 +1,82 @@
+// The stages that plans are made of: one function for each, which appends it to a plan.
+//
+// Numbers called `slot` name arrays of the caller's, those called `x`, `y`, `delta` buffers, and
+// those called `gradient` sums of gradients of the plan; -1 stands for none.
+#pragma once
+
+#include <string>
+
+#include "plan.hpp"
+#include "taps.hpp"
+
+namespace convlet {
+
+// Sizes of a kernel: channels that are read and rows that are made, by one group.
+struct KernelShape {
+    int64_t taps, groups, channels, rows;
+};
+
+// images <-> blocks; `size` floats an image
+void load_images(Plan&, std::string name, int slot, int x, int64_t size);
+void store_images(Plan&, std::string name, int x, int slot, int64_t size);
+
+// Lays out a kernel for `convolution` and returns the memory that holds it.
+int pack_kernel(Plan&, std::string name, int slot, const TapTable&, const KernelShape&,
+                bool transposed);
+
+// y = convolution of x (transposed: the input gradient, x being the delta), then bias, max pooling
+// and activation where they are asked for.
+struct FusedWithConvolution {
+    int bias_slot = -1;
+    const TapTable* pool = nullptr;
+    int winner = -1;
+    Activation activation = Activation::linear;
+};
+void convolution(Plan&, std::string name, const TapTable&, const KernelShape&, bool transposed,
+                 int weights, int x, int y, const FusedWithConvolution&);
+
+// With `unpool`, delta is that of the max pooling behind the convolution.
+void kernel_gradient(Plan&, std::string name, const TapTable&, const KernelShape&, int x,
+                     int delta, int gradient, bool whole_batch, const TapTable* unpool, int winner);
+void bias_gradient(Plan&, std::string name, int delta, int gradient, int64_t positions,
+                   int64_t channels);
+
+void max_pool(Plan&, std::string name, const TapTable&, int64_t channels, int x, int y, int winner,
+              int winner_bytes);
+void max_pool_gradient(Plan&, std::string name, const TapTable&, int64_t channels, int delta,
+                       int winner, int winner_bytes, int x_delta);
+void average_pool(Plan&, std::string name, const TapTable&, int64_t channels, int x, int y);
+void average_pool_gradient(Plan&, std::string name, const TapTable&, int64_t channels, int delta,
+                           int x_delta);
+
+void activation(Plan&, std::string name, Activation, int x, int y, int64_t size);
+void activation_gradient(Plan&, std::string name, Activation, int delta, int known, int x_delta,
+                         int64_t size);
+void softmax(Plan&, std::string name, bool logarithm, int x, int y, int64_t positions,
+             int64_t channels);
+void softmax_gradient(Plan&, std::string name, bool logarithm, int delta, int y, int x_delta,
+                      int64_t positions, int64_t channels);
+
+struct LossKind {
+    Loss loss;
+    bool from_logits;
+    float label_smoothing;
+};
+// Targets are int32 labels for the sparse loss, floats for the others; `delta` may be -1.
+void loss(Plan&, std::string name, const LossKind&, int prediction, int targets_slot,
+          int weights_slot, int values_slot, int delta, int64_t positions, int64_t channels);
+
+void add_bias(Plan&, std::string name, int x, int bias_slot, int y, int64_t positions,
+              int64_t channels);
+void add(Plan&, std::string name, int x, int y, int z, int64_t size);
+void rescale(Plan&, std::string name, int x, int y, std::vector<float> scale,
+             std::vector<float> offset, int64_t positions);
+// `random_slot` holds the seed and the step, two 64-bit words.
+void dropout(Plan&, std::string name, int x, int y, int random_slot, int64_t units, float rate,
+             uint32_t layer);
+
+// For gradients: clear the result before stages that are done together add to it; add up shards.
+void clear(Plan&, std::string name, int slot, int64_t size);
+void add_up(Plan&, std::string name, int gradient);
+
+}  // namespace convlet

@@ -1,0 +1,213 @@
+// Builds the tables of taps.hpp: axis by axis, then as products. tests/engine/test_native_taps.py
+// holds them against convlet.ops.TapTable.
+#include "taps.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace convlet {
+namespace {
+
+// What a position reads along one axis: taps, and coordinates relative to the first one read.
+using Reads = std::vector<std::pair<int64_t, int64_t>>;
+
+// One axis seen from one side: each position's pattern of reads, and where it begins.
+struct AxisReads {
+    std::vector<Reads> patterns;
+    std::vector<int64_t> pattern, base;
+    int64_t others;  // positions on the other side
+};
+
+// Output o reads the inputs o * stride + t * dilation - begin that exist.
+Reads reads_of_output(const Axis& axis, int64_t o) {
+    Reads reads;
+    for (int64_t t = 0; t < axis.taps; ++t) {
+        const int64_t input = o * axis.stride + t * axis.dilation - axis.begin;
+        if (input >= 0 && input < axis.size) reads.emplace_back(t, input);
+    }
+    return reads;
+}
+
+// Input i is read by the outputs (i + begin - t * dilation) / stride that exist.
+Reads readers_of_input(const Axis& axis, int64_t i) {
+    Reads reads;
+    for (int64_t t = axis.taps - 1; t >= 0; --t) {
+        const int64_t distance = i + axis.begin - t * axis.dilation;
+        if (distance < 0 || distance % axis.stride) continue;
+        if (distance / axis.stride < axis.outputs)
+            reads.emplace_back(axis.taps - 1 - t, distance / axis.stride);
+    }
+    return reads;
+}
+
+AxisReads reads_of_axis(const Axis& axis, bool transposed) {
+    AxisReads result;
+    result.others = transposed ? axis.outputs : axis.size;
+    std::map<Reads, int64_t> known;
+    for (int64_t p = 0; p < (transposed ? axis.size : axis.outputs); ++p) {
+        Reads reads = transposed ? readers_of_input(axis, p) : reads_of_output(axis, p);
+        const int64_t base = reads.empty() ? 0 : reads.front().second;
+        for (auto& read : reads) read.second -= base;
+        const auto place = known.emplace(reads, static_cast<int64_t>(known.size()));
+        if (place.second) result.patterns.push_back(reads);
+        result.pattern.push_back(place.first->second);
+        result.base.push_back(base);
+    }
+    return result;
+}
+
+// Appends a tap to the runs from `first` on, or lengthens the last of them.
+void append(std::vector<Run>& runs, size_t first, int64_t tap, int64_t offset, bool merge) {
+    if (merge && runs.size() > first) {
+        Run& last = runs.back();
+        if (last.tap + last.taps == tap && last.offset + last.taps == offset) {
+            ++last.taps;
+            return;
+        }
+    }
+    runs.push_back({static_cast<int32_t>(tap), static_cast<int32_t>(offset), 1});
+}
+
+// Calls visit(index) for every index below `sizes`, in row-major order.
+template <class Visit>
+void for_grid(const std::vector<int64_t>& sizes, Visit visit) {
+    for (const int64_t size : sizes)
+        if (size == 0) return;
+    std::vector<int64_t> index(sizes.size(), 0);
+    while (true) {
+        visit(index);
+        size_t axis = sizes.size();
+        while (axis > 0 && ++index[axis - 1] == sizes[axis - 1]) index[--axis] = 0;
+        if (axis == 0) return;
+    }
+}
+
+}  // namespace
+
+GatherTable::GatherTable(const std::vector<Axis>& axes, bool transposed, bool merge) {
+    std::vector<AxisReads> sides;
+    std::vector<int64_t> positions, patterns;
+    for (const Axis& axis : axes) {
+        sides.push_back(reads_of_axis(axis, transposed));
+        positions.push_back(static_cast<int64_t>(sides.back().pattern.size()));
+        patterns.push_back(static_cast<int64_t>(sides.back().patterns.size()));
+        inputs_ *= sides.back().others;
+        taps_ *= axis.taps;
+    }
+    first_run_.push_back(0);
+    for_grid(patterns, [&](const std::vector<int64_t>& id) {
+        std::vector<int64_t> counts;
+        for (size_t a = 0; a < axes.size(); ++a)
+            counts.push_back(static_cast<int64_t>(sides[a].patterns[id[a]].size()));
+        const size_t first = runs_.size();
+        for_grid(counts, [&](const std::vector<int64_t>& read) {
+            int64_t tap = 0, offset = 0;
+            for (size_t a = 0; a < axes.size(); ++a) {
+                const auto& one = sides[a].patterns[id[a]][read[a]];
+                tap = tap * axes[a].taps + one.first;
+                offset = offset * sides[a].others + one.second;
+            }
+            append(runs_, first, tap, offset, merge);
+        });
+        first_run_.push_back(static_cast<int32_t>(runs_.size()));
+    });
+    for_grid(positions, [&](const std::vector<int64_t>& index) {
+        int64_t pattern = 0, base = 0;
+        for (size_t a = 0; a < axes.size(); ++a) {
+            pattern = pattern * patterns[a] + sides[a].pattern[index[a]];
+            base = base * sides[a].others + sides[a].base[index[a]];
+        }
+        pattern_.push_back(static_cast<int32_t>(pattern));
+        base_.push_back(static_cast<int32_t>(base));
+    });
+    for (size_t o = 0; o < pattern_.size(); ++o) order_.push_back(static_cast<int32_t>(o));
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](int32_t a, int32_t b) { return pattern_[a] < pattern_[b]; });
+    first_output_.assign(first_run_.size(), 0);
+    for (const int32_t pattern : pattern_) ++first_output_[pattern + 1];
+    for (size_t p = 1; p < first_output_.size(); ++p) first_output_[p] += first_output_[p - 1];
+}
+
+Gather GatherTable::view() const {
+    return {static_cast<int64_t>(pattern_.size()),
+            inputs_,
+            taps_,
+            pattern_.data(),
+            base_.data(),
+            first_run_.data(),
+            runs_.data(),
+            static_cast<int64_t>(first_run_.size()) - 1,
+            order_.data(),
+            first_output_.data()};
+}
+
+int64_t GatherTable::meetings() const {
+    int64_t total = 0;
+    for (const int32_t pattern : pattern_)
+        for (int32_t r = first_run_[pattern]; r < first_run_[pattern + 1]; ++r)
+            total += runs_[r].taps;
+    return total;
+}
+
+TapSets::TapSets(const std::vector<Axis>& axes, bool merge) {
+    // the outputs that meet a tap are an interval along each axis; equal ones make a set
+    std::map<std::vector<int64_t>, size_t> known;
+    std::vector<int64_t> taps;
+    for (const Axis& axis : axes) taps.push_back(axis.taps);
+    for_grid(taps, [&](const std::vector<int64_t>& index) {
+        std::vector<int64_t> first, count, bounds;
+        int64_t tap = 0, offset = 0;
+        for (size_t a = 0; a < axes.size(); ++a) {
+            const Axis& axis = axes[a];
+            const int64_t distance = index[a] * axis.dilation - axis.begin;
+            int64_t low = 0, high = axis.outputs;
+            while (low < high && low * axis.stride + distance < 0) ++low;
+            while (high > low && (high - 1) * axis.stride + distance >= axis.size) --high;
+            first.push_back(low);
+            count.push_back(high - low);
+            tap = tap * axis.taps + index[a];
+            offset = offset * axis.size + index[a] * axis.dilation;
+        }
+        bounds = first;
+        bounds.insert(bounds.end(), count.begin(), count.end());
+        if (std::count(count.begin(), count.end(), 0)) return;  // meets nothing but padding
+        const auto place = known.emplace(bounds, sets_.size());
+        if (place.second) {
+            sets_.emplace_back();
+            for_grid(count, [&](const std::vector<int64_t>& place_in_set) {
+                int64_t output = 0, base = 0;
+                for (size_t a = 0; a < axes.size(); ++a) {
+                    const int64_t o = first[a] + place_in_set[a];
+                    output = output * axes[a].outputs + o;
+                    base = base * axes[a].size + o * axes[a].stride - axes[a].begin;
+                }
+                sets_.back().output.push_back(static_cast<int32_t>(output));
+                sets_.back().base.push_back(static_cast<int32_t>(base));
+            });
+        }
+        append(sets_[place.first->second].runs, 0, tap, offset, merge);
+    });
+}
+
+std::vector<TapSet> TapSets::view() const {
+    std::vector<TapSet> views;
+    for (const Set& set : sets_)
+        views.push_back({static_cast<int64_t>(set.output.size()),
+                         static_cast<int64_t>(set.runs.size()), set.output.data(), set.base.data(),
+                         set.runs.data()});
+    return views;
+}
+
+std::shared_ptr<const GatherTable> TapTable::gather(bool transposed, bool merge) const {
+    auto& table = gathers_[2 * transposed + merge];
+    if (!table) table = std::make_shared<GatherTable>(axes_, transposed, merge);
+    return table;
+}
+
+std::shared_ptr<const TapSets> TapTable::sets(bool merge) const {
+    auto& sets = sets_[merge];
+    if (!sets) sets = std::make_shared<TapSets>(axes_, merge);
+    return sets;
+}
+
+}  // namespace convlet

@@ -1,0 +1,67 @@
+// The tap table of a window that slides over a grid of any rank, in the three ways kernels read it.
+//
+// Forward: for each output the inputs it reads. Transposed: for each input the outputs that read
+// it, with the taps numbered backwards, so that both lists run forwards through memory. By tap:
+// for each kernel element the outputs that meet it. The grid is a product of axes, and so are
+// patterns: interior positions share one, only borders have their own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "kernels.hpp"
+
+namespace convlet {
+
+// One axis, as ops/taps.py has it: output o reads through tap t the input o * stride + t * dilation
+// - begin.
+struct Axis {
+    int64_t size, taps, stride, dilation, begin, outputs;
+};
+
+// Owns what a `Gather` points to.
+class GatherTable {
+public:
+    // `merge`: whether neighbouring taps that read neighbouring positions become one run, which is
+    // possible where all channels are read.
+    GatherTable(const std::vector<Axis>& axes, bool transposed, bool merge);
+    Gather view() const;
+    // How many times an output reads an input, over all outputs and taps.
+    int64_t meetings() const;
+
+private:
+    int64_t inputs_ = 1, taps_ = 1;
+    std::vector<int32_t> pattern_, base_, first_run_, order_, first_output_;
+    std::vector<Run> runs_;
+};
+
+// Owns what some `TapSet`s point to.
+class TapSets {
+public:
+    TapSets(const std::vector<Axis>& axes, bool merge);
+    std::vector<TapSet> view() const;
+
+private:
+    struct Set {
+        std::vector<int32_t> output, base;
+        std::vector<Run> runs;
+    };
+    std::vector<Set> sets_;
+};
+
+// A window on a grid; makes each of its tables when it is first asked for, and keeps it.
+class TapTable {
+public:
+    explicit TapTable(std::vector<Axis> axes) : axes_(std::move(axes)) {}
+    std::shared_ptr<const GatherTable> gather(bool transposed, bool merge) const;
+    std::shared_ptr<const TapSets> sets(bool merge) const;
+
+private:
+    std::vector<Axis> axes_;
+    mutable std::shared_ptr<const GatherTable> gathers_[4];
+    mutable std::shared_ptr<const TapSets> sets_[2];
+};
+
+}  // namespace convlet

@@ -1,0 +1,41 @@
+"""Runs programs: chooses the executor.
+
+The native executor runs programs in float32; those in float64, which are for checking, are run by
+the reference, and so is everything if `convlet.config.set_executor` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from convlet import config
+from convlet.engine import native, reference
+from convlet.engine.program import Program
+
+
+def executor_of(dtype: object) -> str:
+    """Return who runs programs in a float type, ``"native"`` or ``"reference"``."""
+    return "reference" if np.dtype(dtype) != np.float32 else config.executor()
+
+
+def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Run a program on a batch.
+
+    Parameters
+    ----------
+    program : Program
+    feeds : mapping of str to ndarray
+        The buffers named in ``program.feeds``.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The buffers named in ``program.results``.
+    """
+    images = feeds["input"]
+    types = {images.dtype, *(np.dtype(v.dtype) for v in program.variables.values())}
+    if any(executor_of(dtype) == "reference" for dtype in types):
+        return reference.run(program, feeds)
+    return native.executable(program, len(images)).run(feeds)

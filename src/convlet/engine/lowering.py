@@ -1,0 +1,517 @@
+"""From a program to the stages of the C++ core: one method for each kind of step.
+
+A `Lowering` writes a plan (native/plan.hpp) for one number of images. It decides which buffers a
+block needs for itself and which are shared between phases, cuts the steps into phases, and
+keeps the list of *slots*: arrays of ours that stages read and write.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from convlet import _native
+from convlet.engine.fusion import Step, fuse
+from convlet.engine.placement import aligned, place
+from convlet.engine.program import Instruction, Program
+from convlet.ops import TapTable
+
+# Stages that read each number once, where they write it, and may therefore write over what they
+# read.
+_IN_PLACE = frozenset(
+    "activation activation_of_input activation_gradient add add_bias dropout rescale "
+    "rescale_gradient softmax softmax_gradient log_softmax log_softmax_gradient".split()
+)
+_PAST_THE_END = 256  # bytes that kernels may read behind a buffer of a single image
+_RESHAPES = ("reshape", "reshape_gradient")
+_PYTHON = ("python", "python_gradient", "loss", "loss_gradient")
+
+
+@dataclass
+class Segment:
+    """Phases of a plan that run without Python.
+
+    Parameters
+    ----------
+    first_phase, last_phase : int
+    python : Step or None
+        What Python does afterwards.
+    """
+
+    first_phase: int
+    last_phase: int
+    python: Step | None = None
+
+
+@dataclass
+class _Gradient:
+    """A sum that kernel gradients or bias gradients add to."""
+
+    whole_batch: bool
+    id: int
+
+
+class Lowering:
+    """Writes the plan of a program.
+
+    Parameters
+    ----------
+    program : Program
+    images : int
+        The batch's size.
+    lanes : int
+        Images in a block; 1 swaps the roles of images and channels.
+    instruction_set : str
+
+    Attributes
+    ----------
+    plan : _native.Plan
+    slots : dict of str to int
+        The place of each array that `_native.Plan.run` is given.
+    segments : list of Segment
+        The phases, and what Python does between them. Phase 0 packs the kernels.
+    """
+
+    def __init__(self, program: Program, images: int, lanes: int, instruction_set: str) -> None:
+        self.program = program
+        self.plan = _native.Plan(instruction_set, images, lanes)
+        self.slots: dict[str, int] = {}
+        self.segments: list[Segment] = []
+        self._lanes = lanes
+        self._alias: dict[str, str] = {}
+        self._buffers: dict[str, int] = {}
+        self._packed: dict[tuple[str, bool], int] = {}
+        self._gradients: dict[str, _Gradient] = {}
+        self._made_by_python: set[str] = set()
+        self._fetched: set[str] = set()
+        groups, self._last_steps = self._cut(self._computing(fuse(program, pools=lanes > 1)))
+        self._make_buffers(groups)
+        self._wanted = self._wanted_as_images(groups)
+        self._write(groups)
+
+    # --- names ---
+
+    def root(self, name: str) -> str:
+        """Return the buffer whose memory ``name`` is: reshaping costs nothing."""
+        while name in self._alias:
+            name = self._alias[name]
+        return name
+
+    def _computing(self, steps: list[Step]) -> list[Step]:
+        """Return the steps that compute; note new names of old buffers, and what Python makes."""
+        rest = []
+        for step in steps:
+            first = step.instructions[0]
+            is_sum_of_gradients = (
+                first.operator == "add" and not self.program.buffers[first.writes[0]].per_image
+            )
+            if first.operator in _RESHAPES:
+                self._alias[first.writes[0]] = first.reads[0]
+            elif is_sum_of_gradients and not self._made_by_python.intersection(first.reads):
+                # a variable that is used twice: both gradients go into one sum
+                self._alias[first.reads[0]] = self._alias[first.reads[1]] = first.writes[0]
+            else:
+                if is_sum_of_gradients or (first.operator in _PYTHON and first.whole_batch):
+                    self._made_by_python.update(step.writes)
+                rest.append(step)
+        return rest
+
+    def slot(self, name: str) -> int:
+        """Return the place of an array of ours."""
+        return self.slots.setdefault(name, len(self.slots))
+
+    def _size(self, name: str) -> int:
+        return math.prod(self.program.buffers[name].shape)
+
+    def _grid(self, name: str) -> tuple[int, int]:
+        """Return the numbers of positions and of channels of a buffer."""
+        shape = self.program.buffers[name].shape
+        return math.prod(shape[:-1]), (shape[-1] if shape else 1)
+
+    # --- phases ---
+
+    def _is_python(self, group: Sequence[Step]) -> bool:
+        """Return whether a group is a step of Python's."""
+        return bool(group) and group[0].writes[0] in self._made_by_python
+
+    def _cut(self, steps: list[Step]) -> tuple[list[list[Step]], list[Step]]:
+        """Return the steps in groups that run without Python or are one step of Python's.
+
+        And those that sum over the whole batch, which come last: they are gradients of weights,
+        which nobody in the program reads.
+        """
+        groups: list[list[Step]] = [[]]
+        last: list[Step] = []
+        for step in steps:
+            if self._is_python([step]):
+                groups += [[step], []]
+            elif step.whole_batch:
+                last.append(step)
+            else:
+                groups[-1].append(step)
+        return groups, last
+
+    # --- memory ---
+
+    def _make_buffers(self, groups: list[list[Step]]) -> None:
+        """Make the buffers that stages need: shared ones, and those that a block has to itself."""
+        where: dict[str, set[int]] = {}
+        for number, group in enumerate([*groups, self._last_steps]):
+            for step in group:
+                for name in map(self.root, (*step.reads, *step.writes)):
+                    if self._is_in_blocks(name):
+                        where.setdefault(name, set()).add(number)
+        shared = {name for name, numbers in where.items() if len(numbers) > 1}
+        shared |= {self.root(n) for s in self._last_steps for n in s.reads} & set(where)
+        for name in shared:
+            self._buffers[name] = self.plan.add_buffer(self._bytes(name), True, 0)
+        for group in groups:
+            if group and not self._is_python(group):
+                self._place(group, shared)
+
+    def _is_in_blocks(self, name: str) -> bool:
+        buffer = self.program.buffers[name]
+        of_loss = name in ("targets", "weights", self.program.loss)
+        return buffer.per_image and not of_loss
+
+    def _bytes(self, name: str) -> int:
+        """Return the bytes that a buffer takes for a block."""
+        itemsize = self._winner_bytes.get(name, 4)
+        size = self._size(name) * itemsize * self._lanes
+        return size + (_PAST_THE_END if self._lanes == 1 else 0)
+
+    @property
+    def _winner_bytes(self) -> dict[str, int]:
+        return {
+            i.writes[1]: winner_type(i.attributes["table"]).itemsize
+            for i in self.program.forward
+            if i.operator == "max_pool"
+        }
+
+    def _place(self, group: Sequence[Step], shared: set[str]) -> None:
+        uses = [
+            ([self.root(n) for n in step.reads], [self.root(n) for n in step.writes])
+            for step in group
+        ]
+        names = {n for reads, writes in uses for n in (*reads, *writes)}
+        sizes = {n: self._bytes(n) for n in names if self._is_in_blocks(n) and n not in shared}
+        in_place = {
+            self.root(step.writes[0]): self.root(step.reads[0])
+            for step in group
+            if step.operators[0] in _IN_PLACE and len(step.operators) == 1
+        }
+        for name, offset in place(uses, sizes, in_place).items():
+            self._buffers[name] = self.plan.add_buffer(sizes[name], False, offset)
+
+    def _buffer(self, name: str) -> int:
+        return self._buffers[self.root(name)]
+
+    # --- writing the plan ---
+
+    def _wanted_as_images(self, groups: list[list[Step]]) -> set[str]:
+        """Return the buffers that Python reads, and the prediction, unless Python made them."""
+        names = {name for group in groups if self._is_python(group) for name in group[0].reads}
+        wanted = {self.root(name) for name in (*names, self.program.output)}
+        return {
+            name
+            for name in wanted - self._made_by_python - {"input"}
+            if self._is_in_blocks(name)
+        }
+
+    def _write(self, groups: list[list[Step]]) -> None:
+        self.plan.begin_phase(True)
+        self._pack_kernels([step for group in groups for step in group])
+        self._clear_gradients()
+        phase = 1
+        for number, group in enumerate(groups):
+            if self._is_python(group):
+                self.segments[-1].python = group[0]
+                continue
+            self.plan.begin_phase(False)
+            if number == len(groups) - 1:
+                self._fetch_for(self._last_steps)
+            for step in group:
+                self._fetch_for([step])
+                self._write_step(step)
+                self._hand_out(step)
+            self._fetched.clear()
+            self.segments.append(Segment(phase, phase + 1))
+            phase += 1
+        self.plan.begin_phase(True)
+        for step in self._last_steps:
+            self._write_step(step)
+        for name, gradient in self._gradients.items():
+            if not gradient.whole_batch:
+                _native.add_up(self.plan, f"{name}: sum of shards", gradient.id)
+        self.segments[-1].last_phase = phase + 1
+
+    def _fetch_for(self, steps: Sequence[Step]) -> None:
+        """Bring what the caller or Python gives into blocks, once in a phase."""
+        for name in (self.root(name) for step in steps for name in step.reads):
+            comes_from_outside = name == "input" or name in self._made_by_python
+            if comes_from_outside and name in self._buffers and name not in self._fetched:
+                self._fetched.add(name)
+                buffer, size = self._buffers[name], self._size(name)
+                label = f"{name}: to blocks"
+                _native.load_images(self.plan, label, self.slot(name), buffer, size)
+
+    def _hand_out(self, step: Step) -> None:
+        """Bring what a step wrote to where Python or the caller wants it."""
+        for name in sorted({self.root(name) for name in step.writes} & self._wanted):
+            buffer, size = self._buffers[name], self._size(name)
+            _native.store_images(self.plan, f"{name}: to images", buffer, self.slot(name), size)
+
+    def _write_step(self, step: Step) -> None:
+        _WRITERS[step.kind](self, step)
+
+    # --- weights and their gradients ---
+
+    def _pack_kernels(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            first = step.instructions[0]
+            if first.operator in ("conv", "dense", "conv_input_gradient", "dense_input_gradient"):
+                transposed = first.operator.endswith("gradient")
+                kernel = first.reads[1]
+                table, shape = self._window(first)
+                self._packed[first.writes[0], transposed] = _native.pack_kernel(
+                    self.plan,
+                    f"{first.layer}: pack kernel{' transposed' * transposed}",
+                    self.slot(kernel),
+                    table,
+                    shape,
+                    transposed,
+                )
+
+    def _clear_gradients(self) -> None:
+        for step in self._last_steps:
+            name = self.root(step.writes[0])
+            if name not in self._gradients:
+                size, slot = self._size(name), self.slot(name)
+                number = self.plan.add_gradient(size, slot, False)
+                self._gradients[name] = _Gradient(True, number)
+                _native.clear(self.plan, f"{name}: clear", slot, size)
+
+    def _gradient(self, name: str) -> int:
+        """Return the number of the sum that a gradient goes into."""
+        name = self.root(name)
+        if name not in self._gradients:
+            number = self.plan.add_gradient(self._size(name), self.slot(name), True)
+            self._gradients[name] = _Gradient(False, number)
+        return self._gradients[name].id
+
+    def _window(self, instruction: Instruction) -> tuple[Any, tuple[int, int, int, int]]:
+        """Return the native table of a convolution, and (taps, groups, channels, rows)."""
+        kernel = next(
+            name
+            for name in (*instruction.reads, *instruction.writes)
+            if not self.program.buffers[name].per_image
+        )
+        *window, channels, rows = self.program.buffers[kernel].shape
+        if "table" not in instruction.attributes:
+            positions, _ = self._grid(instruction.reads[0])
+            return native_identity(positions), (1, 1, channels, rows)
+        groups = instruction.attributes["groups"]
+        table = native_table(instruction.attributes["table"])
+        return table, (math.prod(window), groups, channels, rows // groups)
+
+    # --- one method for each kind of step ---
+
+    def _convolution(self, step: Step) -> None:
+        first, last = step.instructions[0], step.instructions[-1]
+        transposed = first.operator.endswith("gradient")
+        fused: dict[str, Any] = {}
+        for instruction in step.instructions[1:]:
+            if instruction.operator == "add_bias":
+                fused["bias"] = self.slot(instruction.reads[1])
+            elif instruction.operator == "max_pool":
+                fused["pool"] = native_table(instruction.attributes["table"])
+                fused["winner"] = self._buffer(instruction.writes[1])
+            else:
+                fused["activation"] = _native.Activation[instruction.attributes["function"]]
+        table, shape = self._window(first)
+        _native.convolution(
+            self.plan,
+            step.name,
+            table,
+            shape,
+            transposed,
+            self._packed[first.writes[0], transposed],
+            self._buffer(first.reads[0]),
+            self._buffer(last.writes[0]),
+            **fused,
+        )
+
+    def _kernel_gradient(self, step: Step) -> None:
+        last = step.instructions[-1]
+        x, delta = last.reads
+        fused: dict[str, Any] = {}
+        if len(step.instructions) == 2:
+            spread = step.instructions[0]
+            delta, winner = spread.reads
+            fused = {
+                "unpool": native_table(spread.attributes["table"]),
+                "winner": self._buffer(winner),
+            }
+        table, shape = self._window(last)
+        _native.kernel_gradient(
+            self.plan,
+            step.name,
+            table,
+            shape,
+            self._buffer(x),
+            self._buffer(delta),
+            self._gradient(last.writes[0]),
+            step.whole_batch,
+            **fused,
+        )
+
+    def _bias_gradient(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        delta = instruction.reads[0]
+        _native.bias_gradient(
+            self.plan,
+            step.name,
+            self._buffer(delta),
+            self._gradient(instruction.writes[0]),
+            *self._grid(delta),
+        )
+
+    def _pooling(self, step: Step) -> None:
+        """Max and average pooling, and their gradients."""
+        (instruction,) = step.instructions
+        table: TapTable = instruction.attributes["table"]
+        channels = self._grid(instruction.reads[0])[1]
+        operands = [self._buffer(name) for name in (*instruction.reads, *instruction.writes)]
+        if instruction.operator == "max_pool":
+            operands.append(winner_type(table).itemsize)
+        if instruction.operator == "max_pool_gradient":
+            operands.insert(2, winner_type(table).itemsize)
+        stage = getattr(_native, instruction.operator)
+        stage(self.plan, step.name, native_table(table), channels, *operands)
+
+    def _activation(self, step: Step) -> None:
+        """Activations and their gradients."""
+        (instruction,) = step.instructions
+        operands = [self._buffer(name) for name in (*instruction.reads, *instruction.writes)]
+        function = _native.Activation[instruction.attributes["function"]]
+        is_gradient = instruction.operator == "activation_gradient"
+        stage = _native.activation_gradient if is_gradient else _native.activation
+        stage(self.plan, step.name, function, *operands, self._size(instruction.reads[0]))
+
+    def _softmax(self, step: Step) -> None:
+        """Softmax, its logarithm, and their gradients."""
+        (instruction,) = step.instructions
+        operands = [self._buffer(name) for name in (*instruction.reads, *instruction.writes)]
+        is_gradient = instruction.operator.endswith("gradient")
+        stage = _native.softmax_gradient if is_gradient else _native.softmax
+        logarithm = instruction.operator.startswith("log")
+        stage(self.plan, step.name, logarithm, *operands, *self._grid(instruction.reads[0]))
+
+    def _loss(self, step: Step) -> None:
+        first = step.instructions[0]
+        function = first.attributes["function"]
+        deltas = [self._buffer(i.writes[0]) for i in step.instructions[1:]]
+        _native.loss(
+            self.plan,
+            step.name,
+            _native.Loss[function.formula],
+            getattr(function, "from_logits", False),
+            getattr(function, "label_smoothing", 0.0),
+            self._buffer(first.reads[0]),
+            self.slot("targets"),
+            self.slot("weights"),
+            self.slot(first.writes[0]),
+            deltas[0] if deltas else -1,
+            *self._grid(first.reads[0]),
+        )
+
+    def _add_bias(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        x, bias = instruction.reads
+        y = instruction.writes[0]
+        _native.add_bias(
+            self.plan, step.name, self._buffer(x), self.slot(bias), self._buffer(y), *self._grid(x)
+        )
+
+    def _add(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        operands = [self._buffer(name) for name in (*instruction.reads, *instruction.writes)]
+        _native.add(self.plan, step.name, *operands, self._size(instruction.reads[0]))
+
+    def _rescale(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        x, y = instruction.reads[0], instruction.writes[0]
+        positions, channels = self._grid(x)
+        scale = np.broadcast_to(instruction.attributes["scale"], channels).tolist()
+        offset = np.broadcast_to(instruction.attributes["offset"], channels).tolist()
+        if instruction.operator == "rescale_gradient":
+            offset = [0.0] * channels
+        x_buffer, y_buffer = self._buffer(x), self._buffer(y)
+        _native.rescale(self.plan, step.name, x_buffer, y_buffer, scale, offset, positions)
+
+    def _dropout(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        x, random = instruction.reads
+        _native.dropout(
+            self.plan,
+            step.name,
+            self._buffer(x),
+            self._buffer(instruction.writes[0]),
+            self.slot(random),
+            self._size(x),
+            instruction.attributes["rate"],
+            instruction.attributes["layer"],
+        )
+
+
+@lru_cache(maxsize=256)
+def native_table(table: TapTable) -> Any:
+    """Return the C++ core's form of a tap table."""
+    return _native.TapTable(
+        [(a.size, a.taps, a.stride, a.dilation, a.begin, a.outputs) for a in table.axes]
+    )
+
+
+@lru_cache(maxsize=256)
+def native_identity(positions: int) -> Any:
+    """Return the table of a dense layer: every position reads itself."""
+    return _native.TapTable([(positions, 1, 1, 1, 0, positions)])
+
+
+def winner_type(table: TapTable) -> np.dtype:
+    """Return the smallest type that holds the numbers of a window's taps."""
+    return np.min_scalar_type(table.taps)
+
+
+_WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
+    "conv": Lowering._convolution,
+    "dense": Lowering._convolution,
+    "conv_input_gradient": Lowering._convolution,
+    "dense_input_gradient": Lowering._convolution,
+    "conv_kernel_gradient": Lowering._kernel_gradient,
+    "dense_kernel_gradient": Lowering._kernel_gradient,
+    "bias_gradient": Lowering._bias_gradient,
+    "add_bias": Lowering._add_bias,
+    "max_pool": Lowering._pooling,
+    "max_pool_gradient": Lowering._pooling,
+    "average_pool": Lowering._pooling,
+    "average_pool_gradient": Lowering._pooling,
+    "activation": Lowering._activation,
+    "activation_of_input": Lowering._activation,
+    "activation_gradient": Lowering._activation,
+    "softmax": Lowering._softmax,
+    "softmax_gradient": Lowering._softmax,
+    "log_softmax": Lowering._softmax,
+    "log_softmax_gradient": Lowering._softmax,
+    "loss": Lowering._loss,
+    "add": Lowering._add,
+    "rescale": Lowering._rescale,
+    "rescale_gradient": Lowering._rescale,
+    "dropout": Lowering._dropout,
+}
+"""Who writes the stages of a step; tests check that no operator is missing."""

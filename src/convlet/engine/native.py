@@ -1,0 +1,151 @@
+"""The native executor: runs a program in the C++ core, in float32, on all threads.
+
+A program is lowered to a plan once for each number of images (`convlet.engine.lowering`), and the
+plan is kept. Between the plan's phases, Python code (losses and layers of one's own) is called on
+ordinary arrays.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+import numpy as np
+
+from convlet import config
+from convlet.engine.lowering import Lowering, Segment
+from convlet.engine.operators import OPERATORS
+from convlet.engine.program import Program
+
+_PLANS_KEPT = 8  # batch sizes of a program, the last ones used
+
+Arrays = dict[str, np.ndarray]
+
+
+def lanes_for(images: int) -> int:
+    """Return how many images a block holds; it depends on the batch's size alone.
+
+    Single images swap the roles of images and channels.
+    """
+    if images < 8:
+        return 1
+    return 32 if images >= 256 else 16
+
+
+class NativeProgram:
+    """A program's plan for one number of images.
+
+    Parameters
+    ----------
+    program : Program
+        Its numbers are float32.
+    images : int
+    instruction_set : str
+    lanes : int, optional
+        Images in a block, for experiments.
+    """
+
+    def __init__(
+        self, program: Program, images: int, instruction_set: str, lanes: int | None = None
+    ) -> None:
+        self._program = program
+        self._images = images
+        lowering = Lowering(program, images, lanes or lanes_for(images), instruction_set)
+        self.plan = lowering.plan
+        self._segments: list[Segment] = lowering.segments
+        self._slots = lowering.slots
+        self._root = lowering.root
+        self._results = {name: lowering.root(name) for name in program.results}
+        self._packed: list[np.ndarray] = []
+        self._lock = threading.Lock()
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
+        """Run the program on a batch; see `convlet.engine.run`."""
+        arrays: Arrays = {name: v.value for name, v in self._program.variables.items()}
+        variables = list(arrays.values())
+        arrays.update(self._converted(feeds))
+        for name in self._slots:
+            if name not in arrays and name in self._program.buffers:
+                arrays[name] = self._empty(name)
+        with self._lock:
+            for number, segment in enumerate(self._segments):
+                first = self._first_phase(variables) if number == 0 else segment.first_phase
+                self._run_phases(first, segment.last_phase, arrays)
+                if segment.python is not None:
+                    self._run_python(segment, feeds, arrays)
+            self._packed = variables
+        return {name: self._result(name, arrays) for name in self._program.results}
+
+    def _first_phase(self, variables: list[np.ndarray]) -> int:
+        """Return 0 if kernels must be packed, 1 if they are the same arrays as last time.
+
+        Arrays of variables are never written into, so the same array is the same kernel. In
+        training, phase 0 also clears gradients.
+        """
+        is_training = bool(self._program.backward)
+        unchanged = len(variables) == len(self._packed) and all(
+            a is b for a, b in zip(variables, self._packed, strict=True)
+        )
+        return 1 if unchanged and not is_training else 0
+
+    def _empty(self, name: str) -> np.ndarray:
+        buffer = self._program.buffers[name]
+        shape = (self._images, *buffer.shape) if buffer.per_image else buffer.shape
+        return np.empty(shape, np.float32)
+
+    def _converted(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
+        """Return the feeds as the stages read them."""
+        arrays = dict(feeds)
+        arrays["input"] = np.ascontiguousarray(feeds["input"], np.float32)
+        if self._program.loss is not None and self._program.loss in self._slots:
+            shape = self._program.buffers[self._program.loss].shape
+            weights = np.asarray(feeds["weights"], np.float32)
+            weights = weights.reshape(weights.shape + (1,) * (1 + len(shape) - weights.ndim))
+            arrays["weights"] = np.ascontiguousarray(
+                np.broadcast_to(weights, (self._images, *shape))
+            )
+            is_labels = feeds["targets"].ndim == 1 + len(shape)
+            kind = np.int32 if is_labels else np.float32
+            arrays["targets"] = np.ascontiguousarray(feeds["targets"], kind)
+        return arrays
+
+    def _run_phases(self, first: int, last: int, arrays: Arrays) -> None:
+        slots = [arrays.get(name) for name in self._slots]
+        self.plan.run(first, last, slots, config.threads())
+
+    def _run_python(
+        self, segment: Segment, feeds: Mapping[str, np.ndarray], arrays: Arrays
+    ) -> None:
+        """Call a step's Python code on images in the usual order."""
+        assert segment.python is not None
+        (instruction,) = segment.python.instructions
+        operands = [
+            feeds[name] if name in feeds else self._shaped(name, arrays)
+            for name in instruction.reads
+        ]
+        result = OPERATORS[instruction.operator].function(*operands, **instruction.attributes)
+        written = result if isinstance(result, tuple) else (result,)
+        for name, array in zip(instruction.writes, written, strict=True):
+            arrays[name] = np.ascontiguousarray(array, np.float32)
+
+    def _shaped(self, name: str, arrays: Arrays) -> np.ndarray:
+        """Return an array in the shape that the program gives it under this name."""
+        array = arrays[name] if name in arrays else arrays[self._root(name)]
+        buffer = self._program.buffers[name]
+        return array.reshape(-1, *buffer.shape) if buffer.per_image else array
+
+    def _result(self, name: str, arrays: Arrays) -> np.ndarray:
+        return arrays[name] if name == self._program.loss else self._shaped(name, arrays)
+
+
+def executable(program: Program, images: int) -> NativeProgram:
+    """Return the program's plan for a number of images, made now or before."""
+    key = (images, config.instruction_set())
+    plans = program.executables
+    plan = plans.pop(key, None) or NativeProgram(program, images, config.instruction_set())
+    plans[key] = plan
+    while len(plans) > _PLANS_KEPT:
+        del plans[next(iter(plans))]
+    return plan
+
+
