@@ -93,8 +93,10 @@ struct KernelGradient {
     int64_t set_count;
     int64_t lanes;
     int64_t groups, channels, rows;
-    int64_t inputs, outputs;            // positions of x and of delta
-    int64_t blocks, x_step, delta_step; // over several blocks: distances between them, in floats
+    int64_t outputs;    // positions of delta
+    // Over the whole batch: how many images, the distance in floats between blocks of x, and
+    // between images of delta, which then is [image][position][row]. Otherwise images is 1.
+    int64_t images, x_step, delta_step;
     // delta may be that of a max pooling behind the convolution, spread out band by band
     const Gather* unpool;
     const uint8_t* winner;

@@ -18,30 +18,23 @@ double operations_of(const Plan& plan, const TapTable& table, const KernelShape&
     return 2.0 * meetings * shape.groups * shape.channels * shape.rows * plan.images();
 }
 
-// Places in a kernel of Keras's layout, [tap][channel][group * rows + row].
-struct Element {
-    KernelShape shape;
-    bool transposed;
-
-    // The weight of row `row` (transposed: channel) for the k-th product of its sum.
-    int64_t operator()(int64_t group, int64_t row, int64_t k) const {
-        const int64_t inner = transposed ? shape.rows : shape.channels;
-        const int64_t tap = k / inner, j = k % inner;
-        const int64_t wide = shape.groups * shape.rows;
-        if (!transposed) return (tap * shape.channels + j) * wide + group * shape.rows + row;
-        return ((shape.taps - 1 - tap) * shape.channels + row) * wide + group * shape.rows + j;
-    }
-};
-
-// One tile: for each product the weights of all its rows side by side, zeros behind the last row.
-void pack_tile(const Element& element, const float* kernel, int64_t group, int64_t first,
-               int64_t there, int64_t wide, int64_t length, float* packed) {
-    for (int64_t k = 0; k < length; ++k) {
-        float* products = packed + k * wide;
-        const int64_t start = element(group, first, k);
-        const int64_t step = there > 1 ? element(group, first + 1, k) - start : 0;
-        for (int64_t row = 0; row < there; ++row) products[row] = kernel[start + row * step];
-        for (int64_t row = there; row < wide; ++row) products[row] = 0;
+// One tile of rows `first` up to `first + there`: for each product, by taps and then by channels, the
+// weights of all its rows side by side, zeros behind the last one. The kernel has Keras's layout,
+// [tap][channel][group * rows + row]. Transposed, channels and rows change places and the taps come
+// backwards, as the transposed table numbers them.
+void pack_tile(const KernelShape& shape, bool transposed, const float* kernel, int64_t group,
+               int64_t first, int64_t there, int64_t wide, float* packed) {
+    const int64_t row_length = shape.groups * shape.rows;
+    const int64_t inner = transposed ? shape.rows : shape.channels;
+    const int64_t row_step = transposed ? row_length : 1, inner_step = transposed ? 1 : row_length;
+    for (int64_t t = 0; t < shape.taps; ++t) {
+        const int64_t tap = transposed ? shape.taps - 1 - t : t;
+        const float* start = kernel + tap * shape.channels * row_length + group * shape.rows;
+        start += first * row_step;
+        for (int64_t j = 0; j < inner; ++j, start += inner_step, packed += wide) {
+            for (int64_t row = 0; row < there; ++row) packed[row] = start[row * row_step];
+            for (int64_t row = there; row < wide; ++row) packed[row] = 0;
+        }
     }
 }
 
@@ -86,7 +79,6 @@ int pack_kernel(Plan& plan, std::string name, int slot, const TapTable& table,
     const int memory = plan.add_memory(shape.groups * layout.padded_rows() * length);
     plan.add(std::move(name), 0, [=](const Call& call) {
         const float* kernel = call.slot(slot);
-        const Element element{shape, transposed};
         const int64_t units = shape.groups * layout.tiles.tiles;
         for (int64_t u = call.share.part; u < units; u += call.share.parts) {
             const int64_t group = u / layout.tiles.tiles, tile = u % layout.tiles.tiles;
@@ -94,7 +86,7 @@ int pack_kernel(Plan& plan, std::string name, int slot, const TapTable& table,
             const int64_t wide = layout.tiles.size(tile) * layout.unit;
             float* packed =
                 call.plan.memory(memory) + (group * layout.padded_rows() + first) * length;
-            pack_tile(element, kernel, group, first, std::min(wide, rows - first), wide, length,
+            pack_tile(shape, transposed, kernel, group, first, std::min(wide, rows - first), wide,
                       packed);
         }
     });
@@ -136,13 +128,26 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
     a.groups = shape.groups;
     a.channels = shape.channels;
     a.rows = shape.rows;
-    a.inputs = table.inputs;
     a.outputs = table.outputs;
-    a.blocks = whole_batch ? plan.blocks() : 1;
+    a.images = whole_batch ? plan.images() : 1;
     a.x_step = plan.step(x) / 4;
-    a.delta_step = plan.step(delta) / 4;
+    a.delta_step = table.outputs * shape.groups * shape.rows;
     a.band_outputs = std::max<int64_t>(1, std::min(a.outputs, BAND_BYTES / (4 * row)));
     if (unpool) plan.need_scratch(4 * row * a.band_outputs);
+    int images = -1;
+    if (whole_batch) {
+        images = plan.add_memory(a.delta_step * plan.images());
+        plan.add(name + ": delta to images", 0, [=](const Call& call) {
+            float* rows = call.plan.memory(images);
+            for (int64_t block = call.share.part; block < call.plan.blocks();
+                 block += call.share.parts) {
+                const Call of{call.plan, block, 0, {}, call.local, call.scratch, call.slots};
+                call.plan.kernels().store_images(of.buffer(delta), of.images(), a.delta_step,
+                                                 call.plan.lanes(),
+                                                 rows + of.first_image() * a.delta_step, {});
+            }
+        });
+    }
     plan.add(std::move(name), operations_of(plan, taps, shape), [=](const Call& call) {
         KernelGradient k = a;
         const auto views = sets->view();
@@ -152,7 +157,8 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
         k.unpool = spread ? &window : nullptr;
         k.winner = spread ? call.buffer<uint8_t>(winner) : nullptr;
         k.band = reinterpret_cast<float*>(call.scratch);
-        call.plan.kernels().kernel_gradient(k, call.buffer(x), call.buffer(delta),
+        const float* deltas = images < 0 ? call.buffer(delta) : call.plan.memory(images);
+        call.plan.kernels().kernel_gradient(k, call.buffer(x), deltas,
                                             call.plan.gradient(gradient, call), call.share);
     });
 }

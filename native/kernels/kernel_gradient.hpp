@@ -3,21 +3,23 @@
 //     gradient[t, c, r] += sum over outputs o, images of x[position(o, t)][c] * delta[o][r]
 //
 // Lecture 001: dJ/dK = sum of delta times the patch that K met. The loops are: set of taps, run of
-// neighbouring taps (its taps and channels are consecutive rows of x), tile of I rows of x by J
-// rows of delta, output position, lanes. A tile's sums are vectors over the lanes, added up when
-// all positions are done: always the same order.
+// neighbouring taps (its taps and channels are consecutive rows of x), tile of x by tile of delta,
+// and inside, with the tile's sums in registers, images and output positions.
 //
-//   lanes > 1   tiles of I x J vectors: 5 x 5 registers ran at 91 to 98 GFLOP/s on a core of
-//               116 (Zen 4), 4 x 6 the same, 4 x 4 at 75.
-//   lanes = 1   vectors are rows of delta, a value of x is broadcast; nothing is left to add up.
-//
-// With `blocks` > 1 the sums run over all blocks of the batch, so that a layer with more weights
-// than activations needs no partial gradients: its tiles are shared out among the threads.
+//   by lanes    the sums of a block: tiles of I x J vectors, x and delta both being blocks. 5 x 5
+//               registers ran at 91 to 98 GFLOP/s on a core of 116 (Zen 4), 4 x 6 the same, 4 x 4
+//               at 75.
+//   by rows     vectors are rows of delta, a value of x is broadcast; nothing is left to add up
+//               over lanes. For single images, and for sums over the whole batch: a layer with
+//               many more weights than activations needs no partial gradients, its tiles are
+//               shared out among the threads. delta is then brought to [image][position][row].
+//               (LeNet's dense layer at batch 32 ran at 14 GFLOP/s by lanes: a tile's 32 lanes
+//               are soon multiplied, and adding them up took most of the time.)
 #pragma once
 
-constexpr int OUTER_ROWS = REGISTERS == 32 ? 5 : 3;  // a tile is at most this by this, or by one more
-constexpr int OUTER_VECTORS = REGISTERS == 32 ? 4 : 2;
-constexpr int OUTER_VALUES = REGISTERS == 32 ? 6 : 4;
+constexpr int OUTER_ROWS = REGISTERS == 32 ? 5 : 3;     // by lanes: a tile is at most this by this
+constexpr int OUTER_VALUES = REGISTERS == 32 ? 6 : 4;   // by rows: so many values of x
+constexpr int OUTER_VECTORS = REGISTERS == 32 ? 4 : 2;  // by so many vectors of delta
 
 // Where a tile's operands begin: output `o`'s row of delta is delta + o * delta_step.
 struct OuterOperands {
@@ -25,26 +27,22 @@ struct OuterOperands {
     const float* delta;
     float* gradient;
     int64_t x_step, delta_step, gradient_step;
-    int64_t rows;  // one lane only: columns that are there
+    int64_t rows;  // by rows only: columns that are there, the last vector may be cut
 };
 
 template <int I, int J>
-static void outer_of_lanes(const KernelGradient& a, const OuterOperands& tile, const TapSet& set,
+static void outer_by_lanes(const KernelGradient& a, const OuterOperands& tile, const TapSet& set,
                            Range outputs) {
     Vector sums[I][J] = {};
-    for (int64_t block = 0; block < a.blocks; ++block) {
-        const float* x = tile.x + block * a.x_step;
-        const float* delta = tile.delta + block * a.delta_step;
-        for (int64_t p = outputs.first; p < outputs.last; ++p) {
-            const float* values = x + set.base[p] * tile.x_step;
-            const float* deltas = delta + set.output[p] * tile.delta_step;
-            for (int64_t lane = 0; lane < a.lanes; lane += WIDTH) {
-                Vector value[I];
-                for (int i = 0; i < I; ++i) value[i] = load(values + i * a.lanes + lane);
-                for (int j = 0; j < J; ++j) {
-                    const Vector d = load(deltas + j * a.lanes + lane);
-                    for (int i = 0; i < I; ++i) sums[i][j] = multiply_add(value[i], d, sums[i][j]);
-                }
+    for (int64_t p = outputs.first; p < outputs.last; ++p) {
+        const float* values = tile.x + set.base[p] * tile.x_step;
+        const float* deltas = tile.delta + set.output[p] * tile.delta_step;
+        for (int64_t lane = 0; lane < a.lanes; lane += WIDTH) {
+            Vector value[I];
+            for (int i = 0; i < I; ++i) value[i] = load(values + i * a.lanes + lane);
+            for (int j = 0; j < J; ++j) {
+                const Vector d = load(deltas + j * a.lanes + lane);
+                for (int i = 0; i < I; ++i) sums[i][j] = multiply_add(value[i], d, sums[i][j]);
             }
         }
     }
@@ -53,12 +51,12 @@ static void outer_of_lanes(const KernelGradient& a, const OuterOperands& tile, c
 }
 
 template <int I, int V>
-static void outer_of_rows(const KernelGradient& a, const OuterOperands& tile, const TapSet& set,
+static void outer_by_rows(const KernelGradient& a, const OuterOperands& tile, const TapSet& set,
                           Range outputs) {
     Vector sums[I][V] = {};
-    for (int64_t block = 0; block < a.blocks; ++block) {
-        const float* x = tile.x + block * a.x_step;
-        const float* delta = tile.delta + block * a.delta_step;
+    for (int64_t image = 0; image < a.images; ++image) {
+        const float* x = tile.x + image / a.lanes * a.x_step + image % a.lanes;
+        const float* delta = tile.delta + image * a.delta_step;
         for (int64_t p = outputs.first; p < outputs.last; ++p) {
             const float* values = x + set.base[p] * tile.x_step;
             const float* deltas = delta + set.output[p] * tile.delta_step;
@@ -66,7 +64,7 @@ static void outer_of_rows(const KernelGradient& a, const OuterOperands& tile, co
             // reads past the last row what is not used; buffers are padded for that
             for (int v = 0; v < V; ++v) d[v] = load(deltas + v * WIDTH);
             for (int i = 0; i < I; ++i) {
-                const Vector value = broadcast(values[i]);
+                const Vector value = broadcast(values[i * a.lanes]);
                 for (int v = 0; v < V; ++v) sums[i][v] = multiply_add(value, d[v], sums[i][v]);
             }
         }
@@ -82,7 +80,7 @@ typedef void (*OuterFunction)(const KernelGradient&, const OuterOperands&, const
 
 template <int I, int J>
 INLINE OuterFunction outer_lanes_column(int64_t j) {
-    if constexpr (J > 0) return j == J ? outer_of_lanes<I, J> : outer_lanes_column<I, J - 1>(j);
+    if constexpr (J > 0) return j == J ? outer_by_lanes<I, J> : outer_lanes_column<I, J - 1>(j);
     return nullptr;
 }
 template <int I>
@@ -93,7 +91,7 @@ INLINE OuterFunction outer_lanes_function(int64_t i, int64_t j) {
 }
 template <int I, int V>
 INLINE OuterFunction outer_rows_column(int64_t v) {
-    if constexpr (V > 0) return v == V ? outer_of_rows<I, V> : outer_rows_column<I, V - 1>(v);
+    if constexpr (V > 0) return v == V ? outer_by_rows<I, V> : outer_rows_column<I, V - 1>(v);
     return nullptr;
 }
 template <int I>
@@ -119,29 +117,32 @@ static Range between(const TapSet& set, int64_t first, int64_t last) {
     return {bounds[0], bounds[1]};
 }
 
+INLINE bool is_by_rows(const KernelGradient& a) { return a.lanes == 1 || a.images > 1; }
+
 // All tiles of one run of taps, for the outputs of a range; `unit` counts tiles for the share.
 static void gradient_of_run(const KernelGradient& a, const TapSet& set, Run run, Range outputs,
                             const float* x, const float* delta, float* gradient, Share share,
                             int64_t* unit) {
-    const bool single = a.lanes == 1;
+    const bool by_rows = is_by_rows(a);
     const int64_t x_step = a.groups * a.channels * a.lanes, rows = a.groups * a.rows;
-    const int64_t columns = single ? (a.rows + WIDTH - 1) / WIDTH : a.rows;
-    const Tiles of_x(run.taps * a.channels, single ? OUTER_VALUES : OUTER_ROWS);
-    const Tiles of_delta(columns, single ? OUTER_VECTORS : OUTER_ROWS);
+    const int64_t delta_lanes = by_rows ? 1 : a.lanes;
+    const int64_t columns = by_rows ? (a.rows + WIDTH - 1) / WIDTH : a.rows;
+    const Tiles of_x(run.taps * a.channels, by_rows ? OUTER_VALUES : OUTER_ROWS);
+    const Tiles of_delta(columns, by_rows ? OUTER_VECTORS : OUTER_ROWS);
     for (int64_t group = 0; group < a.groups; ++group)
         for (int64_t i = 0; i < of_x.tiles; ++i)
             for (int64_t j = 0; j < of_delta.tiles; ++j) {
                 if ((*unit)++ % share.parts != share.part) continue;
-                const int64_t first = of_x.first(i), r = of_delta.first(j) * (single ? WIDTH : 1);
+                const int64_t first = of_x.first(i), r = of_delta.first(j) * (by_rows ? WIDTH : 1);
                 const int64_t left = a.rows - r, wide = of_delta.size(j) * WIDTH;
                 const OuterOperands operands = {
                     x + run.offset * x_step + (group * a.channels + first) * a.lanes,
-                    delta + (group * a.rows + r) * a.lanes,
+                    delta + (group * a.rows + r) * delta_lanes,
                     gradient + (run.tap * a.channels + first) * rows + group * a.rows + r,
-                    x_step, rows * a.lanes, rows, left < wide ? left : wide};
+                    x_step, rows * delta_lanes, rows, left < wide ? left : wide};
                 const OuterFunction function =
-                    single ? outer_rows_function<OUTER_VALUES>(of_x.size(i), of_delta.size(j))
-                           : outer_lanes_function<OUTER_ROWS>(of_x.size(i), of_delta.size(j));
+                    by_rows ? outer_rows_function<OUTER_VALUES>(of_x.size(i), of_delta.size(j))
+                            : outer_lanes_function<OUTER_ROWS>(of_x.size(i), of_delta.size(j));
                 function(a, operands, set, outputs);
             }
 }
