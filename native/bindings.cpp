@@ -8,6 +8,7 @@
 #include <memory>
 #include <tuple>
 
+#include "optimizers.hpp"
 #include "processor.hpp"
 #include "stages.hpp"
 #include "threads.hpp"
@@ -23,8 +24,6 @@ using convlet::TapTable;
 namespace {
 
 using AxisTuple = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
-using Floats = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using ConstFloats = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 std::vector<convlet::Axis> axes_from(const std::vector<AxisTuple>& tuples) {
     std::vector<convlet::Axis> axes;
@@ -61,15 +60,26 @@ KernelShape shape_from(const std::tuple<int64_t, int64_t, int64_t, int64_t>& t) 
 }
 using ShapeTuple = std::tuple<int64_t, int64_t, int64_t, int64_t>;
 
-bool gradient_descent(ConstFloats value, ConstFloats gradient, ConstFloats velocity,
-                      Floats new_value, Floats new_velocity, float rate, float momentum,
-                      bool nesterov, const std::string& instruction_set) {
-    const bool remembers = velocity.size() > 0;
+// Lists of arrays of the same lengths; without momentum those of velocities are empty.
+std::vector<bool> gradient_descent(const nb::list& values, const nb::list& gradients,
+                                   const nb::list& velocities, const nb::list& new_values,
+                                   const nb::list& new_velocities, float rate, float momentum,
+                                   bool nesterov, const std::string& instruction_set,
+                                   int threads) {
+    const bool remembers = nb::len(velocities) > 0;
+    const auto floats = [](const nb::list& arrays, size_t i) {
+        return const_cast<float*>(
+            static_cast<const float*>(nb::cast<nb::ndarray<nb::ro>>(arrays[i]).data()));
+    };
+    std::vector<convlet::Descent> weights;
+    for (size_t i = 0; i < nb::len(values); ++i)
+        weights.push_back({floats(values, i), floats(gradients, i),
+                           remembers ? floats(velocities, i) : nullptr, floats(new_values, i),
+                           remembers ? floats(new_velocities, i) : nullptr,
+                           static_cast<int64_t>(nb::cast<nb::ndarray<nb::ro>>(values[i]).size())});
     const nb::gil_scoped_release release;
-    return convlet::kernels_of(instruction_set)
-        .gradient_descent(value.data(), gradient.data(), remembers ? velocity.data() : nullptr,
-                          new_value.data(), new_velocity.data(), value.size(), rate, momentum,
-                          nesterov);
+    return convlet::gradient_descent(convlet::kernels_of(instruction_set), weights, rate, momentum,
+                                     nesterov, threads);
 }
 
 void define_stages(nb::module_& m) {
@@ -136,7 +146,7 @@ NB_MODULE(_native, m) {
     m.def("usable_processors", &convlet::usable_processors,
           "Processors that this process may use.");
     m.def("gradient_descent", &gradient_descent,
-          "One step of gradient descent; returns whether all new weights are finite.");
+          "A step of gradient descent for lists of arrays; tells of each whether it is finite.");
 
     nb::enum_<Activation>(m, "Activation")
         .value("linear", Activation::linear)

@@ -18,23 +18,35 @@ struct AxisReads {
     int64_t others;  // positions on the other side
 };
 
+int64_t divided_up(int64_t a, int64_t b) { return a / b + (a % b > 0); }
+
+// The taps t from `first` up to `last` whose input distance + t * dilation exists.
+void taps_that_meet(const Axis& axis, int64_t distance, int64_t* first, int64_t* last) {
+    *first = std::max<int64_t>(0, divided_up(-distance, axis.dilation));
+    *last = distance >= axis.size
+                ? 0
+                : std::min(axis.taps, (axis.size - 1 - distance) / axis.dilation + 1);
+}
+
 // Output o reads the inputs o * stride + t * dilation - begin that exist.
 Reads reads_of_output(const Axis& axis, int64_t o) {
     Reads reads;
-    for (int64_t t = 0; t < axis.taps; ++t) {
-        const int64_t input = o * axis.stride + t * axis.dilation - axis.begin;
-        if (input >= 0 && input < axis.size) reads.emplace_back(t, input);
-    }
+    int64_t first, last;
+    const int64_t distance = o * axis.stride - axis.begin;
+    taps_that_meet(axis, distance, &first, &last);
+    for (int64_t t = first; t < last; ++t) reads.emplace_back(t, distance + t * axis.dilation);
     return reads;
 }
 
 // Input i is read by the outputs (i + begin - t * dilation) / stride that exist.
 Reads readers_of_input(const Axis& axis, int64_t i) {
     Reads reads;
-    for (int64_t t = axis.taps - 1; t >= 0; --t) {
-        const int64_t distance = i + axis.begin - t * axis.dilation;
-        if (distance < 0 || distance % axis.stride) continue;
-        if (distance / axis.stride < axis.outputs)
+    const int64_t place = i + axis.begin, reach = place - (axis.outputs - 1) * axis.stride;
+    const int64_t first = std::max<int64_t>(0, divided_up(reach, axis.dilation));
+    const int64_t last = place < 0 ? -1 : std::min(axis.taps - 1, place / axis.dilation);
+    for (int64_t t = last; t >= first; --t) {
+        const int64_t distance = place - t * axis.dilation;
+        if (distance % axis.stride == 0)
             reads.emplace_back(axis.taps - 1 - t, distance / axis.stride);
     }
     return reads;
@@ -160,11 +172,13 @@ TapSets::TapSets(const std::vector<Axis>& axes, bool merge) {
         for (size_t a = 0; a < axes.size(); ++a) {
             const Axis& axis = axes[a];
             const int64_t distance = index[a] * axis.dilation - axis.begin;
-            int64_t low = 0, high = axis.outputs;
-            while (low < high && low * axis.stride + distance < 0) ++low;
-            while (high > low && (high - 1) * axis.stride + distance >= axis.size) --high;
+            const int64_t low = std::max<int64_t>(0, divided_up(-distance, axis.stride));
+            const int64_t high =
+                distance >= axis.size
+                    ? 0
+                    : std::min(axis.outputs, (axis.size - 1 - distance) / axis.stride + 1);
             first.push_back(low);
-            count.push_back(high - low);
+            count.push_back(std::max<int64_t>(0, high - low));
             tap = tap * axis.taps + index[a];
             offset = offset * axis.size + index[a] * axis.dilation;
         }

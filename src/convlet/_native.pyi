@@ -1,6 +1,179 @@
 # What native/bindings.cpp defines.
+from collections.abc import Sequence
+from enum import Enum
+
+import numpy as np
+
 version: str
 compiler: str
 
 def available_instruction_sets() -> list[str]: ...
 def best_instruction_set() -> str: ...
+def usable_processors() -> int: ...
+def gradient_descent(
+    values: list[np.ndarray],
+    gradients: list[np.ndarray],
+    velocities: list[np.ndarray],
+    new_values: list[np.ndarray],
+    new_velocities: list[np.ndarray],
+    rate: float,
+    momentum: float,
+    nesterov: bool,
+    instruction_set: str,
+    threads: int,
+) -> list[bool]: ...
+
+class Activation(Enum):
+    linear = ...
+    relu = ...
+    relu6 = ...
+    leaky_relu = ...
+    elu = ...
+    selu = ...
+    tanh = ...
+    sigmoid = ...
+    hard_sigmoid = ...
+    softplus = ...
+    softsign = ...
+    exponential = ...
+    silu = ...
+    gelu = ...
+    mish = ...
+
+class Loss(Enum):
+    squared_error = ...
+    binary_crossentropy = ...
+    categorical_crossentropy = ...
+    sparse_categorical_crossentropy = ...
+
+class TapTable:
+    def __init__(self, axes: Sequence[tuple[int, int, int, int, int, int]]) -> None: ...
+
+class Plan:
+    instruction_set: str
+    blocks: int
+    shards: int
+    bytes: int
+    def __init__(self, instruction_set: str, images: int, lanes: int) -> None: ...
+    def add_buffer(self, bytes: int, shared: bool, offset: int) -> int: ...
+    def add_gradient(self, size: int, result: int, sharded: bool) -> int: ...
+    def begin_phase(self, together: bool) -> None: ...
+    def run(
+        self,
+        first_phase: int,
+        last_phase: int,
+        slots: Sequence[np.ndarray | None],
+        threads: int,
+    ) -> None: ...
+    def set_profiling(self, on: bool) -> None: ...
+    def take_profile(self) -> list[tuple[str, float, float]]: ...
+
+_Shape = tuple[int, int, int, int]  # taps, groups, channels, rows
+
+def load_images(plan: Plan, name: str, slot: int, x: int, size: int) -> None: ...
+def store_images(plan: Plan, name: str, x: int, slot: int, size: int) -> None: ...
+def pack_kernel(
+    plan: Plan, name: str, slot: int, table: TapTable, shape: _Shape, transposed: bool
+) -> int: ...
+def convolution(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    shape: _Shape,
+    transposed: bool,
+    weights: int,
+    x: int,
+    y: int,
+    bias: int = -1,
+    pool: TapTable | None = None,
+    winner: int = -1,
+    activation: Activation = Activation.linear,
+) -> None: ...
+def kernel_gradient(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    shape: _Shape,
+    x: int,
+    delta: int,
+    gradient: int,
+    whole_batch: bool,
+    unpool: TapTable | None = None,
+    winner: int = -1,
+) -> None: ...
+def bias_gradient(
+    plan: Plan, name: str, delta: int, gradient: int, positions: int, channels: int
+) -> None: ...
+def max_pool(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    channels: int,
+    x: int,
+    y: int,
+    winner: int,
+    winner_bytes: int,
+) -> None: ...
+def max_pool_gradient(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    channels: int,
+    delta: int,
+    winner: int,
+    winner_bytes: int,
+    x_delta: int,
+) -> None: ...
+def average_pool(plan: Plan, name: str, table: TapTable, channels: int, x: int, y: int) -> None: ...
+def average_pool_gradient(
+    plan: Plan, name: str, table: TapTable, channels: int, delta: int, x_delta: int
+) -> None: ...
+def activation(plan: Plan, name: str, function: Activation, x: int, y: int, size: int) -> None: ...
+def activation_gradient(
+    plan: Plan, name: str, function: Activation, delta: int, known: int, x_delta: int, size: int
+) -> None: ...
+def softmax(
+    plan: Plan, name: str, logarithm: bool, x: int, y: int, positions: int, channels: int
+) -> None: ...
+def softmax_gradient(
+    plan: Plan,
+    name: str,
+    logarithm: bool,
+    delta: int,
+    y: int,
+    x_delta: int,
+    positions: int,
+    channels: int,
+) -> None: ...
+def loss(
+    plan: Plan,
+    name: str,
+    loss: Loss,
+    from_logits: bool,
+    smoothing: float,
+    prediction: int,
+    targets: int,
+    weights: int,
+    values: int,
+    delta: int,
+    positions: int,
+    channels: int,
+) -> None: ...
+def add_bias(
+    plan: Plan, name: str, x: int, bias: int, y: int, positions: int, channels: int
+) -> None: ...
+def add(plan: Plan, name: str, x: int, y: int, z: int, size: int) -> None: ...
+def rescale(
+    plan: Plan,
+    name: str,
+    x: int,
+    y: int,
+    scale: list[float],
+    offset: list[float],
+    positions: int,
+) -> None: ...
+def dropout(
+    plan: Plan, name: str, x: int, y: int, random: int, units: int, rate: float, layer: int
+) -> None: ...
+def clear(plan: Plan, name: str, slot: int, size: int) -> None: ...
+def add_up(plan: Plan, name: str, gradient: int) -> None: ...

@@ -15,9 +15,9 @@ from convlet.engine import native, reference
 from convlet.engine.program import Program
 
 
-def executor_of(dtype: object) -> str:
+def executor_of(dtype: str) -> str:
     """Return who runs programs in a float type, ``"native"`` or ``"reference"``."""
-    return "reference" if np.dtype(dtype) != np.float32 else config.executor()
+    return config.executor() if dtype == "float32" else "reference"
 
 
 def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -35,7 +35,7 @@ def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
         The buffers named in ``program.results``.
     """
     images = feeds["input"]
-    types = {images.dtype, *(np.dtype(v.dtype) for v in program.variables.values())}
+    types = {images.dtype.name, *(variable.dtype for variable in program.variables.values())}
     if any(executor_of(dtype) == "reference" for dtype in types):
         return reference.run(program, feeds)
     return native.executable(program, len(images)).run(feeds)

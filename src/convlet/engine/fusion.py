@@ -66,9 +66,7 @@ class Step:
     @property
     def writes(self) -> tuple[str, ...]:
         """Buffers that are there afterwards."""
-        return tuple(
-            name for i in self.instructions for name in i.writes if name not in self.inner
-        )
+        return tuple(name for i in self.instructions for name in i.writes if name not in self.inner)
 
     @property
     def name(self) -> str:
@@ -169,7 +167,7 @@ class _Fusion:
             readers = [i for i in self._program.instructions if pool.writes[0] in i.reads]
             kernels = [i for i in readers if i.operator == "conv_kernel_gradient"]
             others = {i.operator for i in readers} - {"conv_kernel_gradient", "bias_gradient"}
-            if len(kernels) == 1 and not others:
-                if not sums_over_batch(self._program, kernels[0]):
-                    late[pool.writes[0]] = pool
+            is_read_twice = len(kernels) != 1 or bool(others)
+            if not is_read_twice and not sums_over_batch(self._program, kernels[0]):
+                late[pool.writes[0]] = pool
         return late

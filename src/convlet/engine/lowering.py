@@ -17,15 +17,26 @@ import numpy as np
 
 from convlet import _native
 from convlet.engine.fusion import Step, fuse
-from convlet.engine.placement import aligned, place
+from convlet.engine.placement import place
 from convlet.engine.program import Instruction, Program
 from convlet.ops import TapTable
+from convlet.ops.taps import Axis
 
 # Stages that read each number once, where they write it, and may therefore write over what they
 # read.
-_IN_PLACE = frozenset(
-    "activation activation_of_input activation_gradient add add_bias dropout rescale "
-    "rescale_gradient softmax softmax_gradient log_softmax log_softmax_gradient".split()
+_IN_PLACE = (
+    "activation",
+    "activation_of_input",
+    "activation_gradient",
+    "add",
+    "add_bias",
+    "dropout",
+    "rescale",
+    "rescale_gradient",
+    "softmax",
+    "softmax_gradient",
+    "log_softmax",
+    "log_softmax_gradient",
 )
 _PAST_THE_END = 256  # bytes that kernels may read behind a buffer of a single image
 _RESHAPES = ("reshape", "reshape_gradient")
@@ -211,6 +222,10 @@ class Lowering:
     def _buffer(self, name: str) -> int:
         return self._buffers[self.root(name)]
 
+    def _operands(self, instruction: Instruction) -> Any:
+        """Return the buffers that an instruction reads and writes, as a list."""
+        return [self._buffer(name) for name in (*instruction.reads, *instruction.writes)]
+
     # --- writing the plan ---
 
     def _wanted_as_images(self, groups: list[list[Step]]) -> set[str]:
@@ -218,9 +233,7 @@ class Lowering:
         names = {name for group in groups if self._is_python(group) for name in group[0].reads}
         wanted = {self.root(name) for name in (*names, self.program.output)}
         return {
-            name
-            for name in wanted - self._made_by_python - {"input"}
-            if self._is_in_blocks(name)
+            name for name in wanted - self._made_by_python - {"input"} if self._is_in_blocks(name)
         }
 
     def _write(self, groups: list[list[Step]]) -> None:
@@ -386,7 +399,7 @@ class Lowering:
         (instruction,) = step.instructions
         table: TapTable = instruction.attributes["table"]
         channels = self._grid(instruction.reads[0])[1]
-        operands = [self._buffer(name) for name in (*instruction.reads, *instruction.writes)]
+        operands = self._operands(instruction)
         if instruction.operator == "max_pool":
             operands.append(winner_type(table).itemsize)
         if instruction.operator == "max_pool_gradient":
@@ -397,20 +410,22 @@ class Lowering:
     def _activation(self, step: Step) -> None:
         """Activations and their gradients."""
         (instruction,) = step.instructions
-        operands = [self._buffer(name) for name in (*instruction.reads, *instruction.writes)]
+        operands = self._operands(instruction)
         function = _native.Activation[instruction.attributes["function"]]
         is_gradient = instruction.operator == "activation_gradient"
         stage = _native.activation_gradient if is_gradient else _native.activation
-        stage(self.plan, step.name, function, *operands, self._size(instruction.reads[0]))
+        operands.append(self._size(instruction.reads[0]))
+        stage(self.plan, step.name, function, *operands)
 
     def _softmax(self, step: Step) -> None:
         """Softmax, its logarithm, and their gradients."""
         (instruction,) = step.instructions
-        operands = [self._buffer(name) for name in (*instruction.reads, *instruction.writes)]
+        operands = self._operands(instruction)
         is_gradient = instruction.operator.endswith("gradient")
         stage = _native.softmax_gradient if is_gradient else _native.softmax
         logarithm = instruction.operator.startswith("log")
-        stage(self.plan, step.name, logarithm, *operands, *self._grid(instruction.reads[0]))
+        operands += self._grid(instruction.reads[0])
+        stage(self.plan, step.name, logarithm, *operands)
 
     def _loss(self, step: Step) -> None:
         first = step.instructions[0]
@@ -440,8 +455,9 @@ class Lowering:
 
     def _add(self, step: Step) -> None:
         (instruction,) = step.instructions
-        operands = [self._buffer(name) for name in (*instruction.reads, *instruction.writes)]
-        _native.add(self.plan, step.name, *operands, self._size(instruction.reads[0]))
+        operands = self._operands(instruction)
+        operands.append(self._size(instruction.reads[0]))
+        _native.add(self.plan, step.name, *operands)
 
     def _rescale(self, step: Step) -> None:
         (instruction,) = step.instructions
@@ -472,9 +488,23 @@ class Lowering:
 @lru_cache(maxsize=256)
 def native_table(table: TapTable) -> Any:
     """Return the C++ core's form of a tap table."""
-    return _native.TapTable(
-        [(a.size, a.taps, a.stride, a.dilation, a.begin, a.outputs) for a in table.axes]
-    )
+    return _native.TapTable([_in_64_bits(axis) for axis in table.axes])
+
+
+def _in_64_bits(axis: Axis) -> tuple[int, int, int, int, int, int]:
+    """Return an axis in numbers of 64 bits; a stride or a dilation may be any integer.
+
+    Where there is one output, its stride does not matter, and where one tap meets inputs, its
+    distance from the others does not, as long as they meet none.
+    """
+    stride = axis.stride if axis.outputs > 1 else 1
+    span = axis.size + (axis.outputs - 1) * stride
+    meeting = axis.meeting_taps
+    if not meeting:
+        return axis.size, axis.taps, stride, 1, span + axis.taps, axis.outputs
+    dilation = min(axis.dilation, span)
+    begin = axis.begin - meeting.start * (axis.dilation - dilation)
+    return axis.size, axis.taps, stride, dilation, begin, axis.outputs
 
 
 @lru_cache(maxsize=256)

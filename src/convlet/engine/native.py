@@ -55,7 +55,6 @@ class NativeProgram:
         self._segments: list[Segment] = lowering.segments
         self._slots = lowering.slots
         self._root = lowering.root
-        self._results = {name: lowering.root(name) for name in program.results}
         self._packed: list[np.ndarray] = []
         self._lock = threading.Lock()
 
@@ -74,7 +73,7 @@ class NativeProgram:
                 if segment.python is not None:
                     self._run_python(segment, feeds, arrays)
             self._packed = variables
-        return {name: self._result(name, arrays) for name in self._program.results}
+        return {name: self._shaped(name, arrays) for name in self._program.results}
 
     def _first_phase(self, variables: list[np.ndarray]) -> int:
         """Return 0 if kernels must be packed, 1 if they are the same arrays as last time.
@@ -130,12 +129,11 @@ class NativeProgram:
 
     def _shaped(self, name: str, arrays: Arrays) -> np.ndarray:
         """Return an array in the shape that the program gives it under this name."""
-        array = arrays[name] if name in arrays else arrays[self._root(name)]
+        if name in arrays:
+            return arrays[name]
         buffer = self._program.buffers[name]
+        array = arrays[self._root(name)]
         return array.reshape(-1, *buffer.shape) if buffer.per_image else array
-
-    def _result(self, name: str, arrays: Arrays) -> np.ndarray:
-        return arrays[name] if name == self._program.loss else self._shaped(name, arrays)
 
 
 def executable(program: Program, images: int) -> NativeProgram:
@@ -147,5 +145,3 @@ def executable(program: Program, images: int) -> NativeProgram:
     while len(plans) > _PLANS_KEPT:
         del plans[next(iter(plans))]
     return plan
-
-

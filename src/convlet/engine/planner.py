@@ -70,7 +70,9 @@ def _pool_before_activations(builder: Builder, output: Buffer) -> None:
         between = Buffer(f"{pool.writes[0]}.before_activation", pooled.shape)
         builder.buffers[between.name] = between
         del builder.buffers[y]
-        instructions[n] = replace(pool, reads=activation.reads, writes=(between.name, pool.writes[1]))
+        instructions[n] = replace(
+            pool, reads=activation.reads, writes=(between.name, pool.writes[1])
+        )
         instructions[readers[0]] = replace(activation, reads=(between.name,), writes=(behind,))
 
 

@@ -104,6 +104,21 @@ class Variable:
         """
         self._value = self.converted(value)
 
+    def adopt(self, value: np.ndarray) -> None:
+        """Replace the value by an array that nobody else will write into, without a copy.
+
+        Raises
+        ------
+        ValueError
+            See `converted`.
+        """
+        if type(value) is not np.ndarray or value.shape != self.shape or value.dtype != self.dtype:
+            self.assign(value)
+            return
+        value = np.ascontiguousarray(value)
+        value.flags.writeable = False
+        self._value = value
+
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         """Let NumPy functions take a variable for its value."""
         return np.array(self.value, dtype=dtype, copy=copy)  # type: ignore[call-overload]

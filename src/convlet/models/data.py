@@ -6,6 +6,7 @@ The arrays are kept as they came, so that bytes stay bytes; a batch is converted
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,15 @@ class Samples:
         return Samples(self.x[rows], self.y[rows], weights, self.dtype)
 
     def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[Batch]:
-        """Yield batches of ``size`` samples, the last one smaller, in ``order`` if given."""
+        """Yield batches of ``size`` samples, the last one smaller, in ``order`` if given.
+
+        Each is prepared while the one before is in use.
+        """
+        if len(self) <= size:
+            return self._batches(size, order)
+        return _one_ahead(self._batches(size, order))
+
+    def _batches(self, size: int, order: np.ndarray | None) -> Iterator[Batch]:
         for start in range(0, len(self), size):
             rows: Any = slice(start, start + size)
             if order is not None:
@@ -69,6 +78,15 @@ class Samples:
             y = self.y[rows]
             weights = np.ones(len(y), self.dtype) if self.weights is None else self.weights[rows]
             yield Batch(in_float_type(self.x[rows], self.dtype), y, weights.astype(self.dtype))
+
+
+def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield the batches, each prepared in another thread while the one before is in use."""
+    with ThreadPoolExecutor(1, "convlet-data") as worker:
+        coming = worker.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = worker.submit(next, batches, None)
+            yield batch
 
 
 def in_float_type(x: np.ndarray, dtype: str) -> np.ndarray:

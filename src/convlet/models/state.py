@@ -9,9 +9,7 @@ import numpy as np
 
 from convlet import arguments, random
 from convlet.engine import Variable
-from convlet.optimizers import Optimizer
-
-Slots = dict[str, np.ndarray]
+from convlet.optimizers import Optimizer, Slots, Weight
 
 _LIMIT = 1 << 63  # counters and seeds are words of random keys
 
@@ -94,24 +92,20 @@ class TrainingState:
         NonFiniteLossError
             If a weight would not be finite; then no weight is changed.
         """
-        made: dict[str, tuple[np.ndarray, Slots, Slots]] = {}
-        for path, gradient in gradients.items():
-            variable = variables[path]
-            slots = self._slots_of(optimizer, path, variable)
-            with np.errstate(over="ignore", invalid="ignore"):
-                value, new_slots = optimizer.update(
-                    variable.value, gradient, slots, self.iterations
-                )
-            if not np.isfinite(value).all():
+        before = [
+            Weight(variables[path].value, g, self._slots_of(optimizer, path, variables[path]))
+            for path, g in gradients.items()
+        ]
+        steps = optimizer.update_all(before, self.iterations)
+        for path, step in zip(gradients, steps, strict=True):
+            if not step.is_finite:
                 raise NonFiniteLossError(f"the step would make {path} infinite")
-            made[path] = value, slots, new_slots
         self._good = {}
-        for path, (value, slots, new_slots) in made.items():
+        for path, weight, step in zip(gradients, before, steps, strict=True):
             variable = variables[path]
-            before = variable.value
-            variable.assign(value)
-            self.slots[path], self._made_for[path] = new_slots, variable
-            self._good[path] = before, slots, variable.value
+            variable.adopt(step.value)
+            self.slots[path], self._made_for[path] = step.slots, variable
+            self._good[path] = weight.value, weight.slots, variable.value
         self.iterations += 1
 
     def _slots_of(self, optimizer: Optimizer, path: str, variable: Variable) -> Slots:

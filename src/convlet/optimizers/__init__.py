@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from convlet.optimizers.base import Optimizer
+from convlet.optimizers.base import Optimizer, Slots, Step, Weight
 from convlet.optimizers.sgd import SGD
 from convlet.serialization import Registry
 
-__all__ = ["SGD", "Optimizer", "get", "serialize"]
+__all__ = ["SGD", "Optimizer", "Slots", "Step", "Weight", "get", "serialize"]
 
 _registry = Registry("optimizer", Optimizer)
 _registry.register(SGD)

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from convlet import arguments
 from convlet.serialization import Configurable, object_name
+
+Slots = dict[str, np.ndarray]
+
+
+class Weight(NamedTuple):
+    """A weight before a step, the loss's gradient by it, and what is remembered of it."""
+
+    value: np.ndarray
+    gradient: np.ndarray
+    slots: Slots
+
+
+class Step(NamedTuple):
+    """A weight after a step, what is remembered of it now, and whether it is finite."""
+
+    value: np.ndarray
+    slots: Slots
+    is_finite: bool
 
 
 class Optimizer(Configurable):
@@ -36,7 +57,7 @@ class Optimizer(Configurable):
         owner = type(self).__name__
         self._learning_rate = arguments.real(owner, "learning_rate", value, minimum=0.0)
 
-    def slots(self, value: np.ndarray) -> dict[str, np.ndarray]:
+    def slots(self, value: np.ndarray) -> Slots:
         """Return what is remembered of a weight before the first step, by name."""
         return {}
 
@@ -44,9 +65,9 @@ class Optimizer(Configurable):
         self,
         value: np.ndarray,
         gradient: np.ndarray,
-        slots: dict[str, np.ndarray],
+        slots: Slots,
         iterations: int,
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    ) -> tuple[np.ndarray, Slots]:
         """Return a weight and its slots after a step, in new arrays of the weight's float type.
 
         Parameters
@@ -61,3 +82,16 @@ class Optimizer(Configurable):
             How many steps were done before.
         """
         raise NotImplementedError(f"{type(self).__name__} must define update")
+
+    def update_all(self, weights: Sequence[Weight], iterations: int) -> list[Step]:
+        """Return all weights after a step, in arrays of the caller's own.
+
+        Here one after the other, by ``update``.
+        """
+        steps = []
+        for value, gradient, slots in weights:
+            with np.errstate(over="ignore", invalid="ignore"):
+                new_value, new_slots = self.update(value, gradient, slots, iterations)
+            is_finite = bool(np.isfinite(new_value).all())
+            steps.append(Step(np.array(new_value), new_slots, is_finite))
+        return steps
