@@ -97,6 +97,7 @@ struct KernelGradient {
     // Over the whole batch: how many images, the distance in floats between blocks of x, and
     // between images of delta, which then is [image][position][row]. Otherwise images is 1.
     int64_t images, x_step, delta_step;
+    bool by_rows;  // with one lane, or over the whole batch
     // delta may be that of a max pooling behind the convolution, spread out band by band
     const Gather* unpool;
     const uint8_t* winner;
@@ -133,7 +134,7 @@ struct Dropout {
     int64_t first_image;
     uint64_t seed, step;
     uint32_t layer;
-    float rate;
+    double rate;
 };
 
 // The signature of each kernel; `Share` last where several threads may do parts of it.
@@ -144,7 +145,7 @@ struct Kernels {
     int64_t (*rows_per_tile)(int64_t lanes, int64_t outputs);
 
     void (*load_images)(const float* images, int64_t count, int64_t size, int64_t lanes,
-                        float* block, Share);
+                        float* block, bool repeats, Share);
     void (*store_images)(const float* block, int64_t count, int64_t size, int64_t lanes,
                          float* images, Share);
 

@@ -54,11 +54,11 @@ struct Layout {
 
 }  // namespace
 
-void load_images(Plan& plan, std::string name, int slot, int x, int64_t size) {
+void load_images(Plan& plan, std::string name, int slot, int x, int64_t size, bool repeats) {
     plan.add(std::move(name), 0, [=](const Call& call) {
         const float* images = call.slot(slot) + call.first_image() * size;
         call.plan.kernels().load_images(images, call.images(), size, call.plan.lanes(),
-                                        call.buffer(x), call.share);
+                                        call.buffer(x), repeats, call.share);
     });
 }
 
@@ -130,6 +130,7 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
     a.rows = shape.rows;
     a.outputs = table.outputs;
     a.images = whole_batch ? plan.images() : 1;
+    a.by_rows = whole_batch || plan.lanes() == 1;
     a.x_step = plan.step(x) / 4;
     a.delta_step = table.outputs * shape.groups * shape.rows;
     a.band_outputs = std::max<int64_t>(1, std::min(a.outputs, BAND_BYTES / (4 * row)));
@@ -306,7 +307,7 @@ void rescale(Plan& plan, std::string name, int x, int y, std::vector<float> scal
              });
 }
 
-void dropout(Plan& plan, std::string name, int x, int y, int random_slot, int64_t units, float rate,
+void dropout(Plan& plan, std::string name, int x, int y, int random_slot, int64_t units, double rate,
              uint32_t layer) {
     plan.add(std::move(name), 0, [=](const Call& call) {
         const uint64_t* random = call.slot<uint64_t>(random_slot);

@@ -16,8 +16,9 @@ struct KernelShape {
     int64_t taps, groups, channels, rows;
 };
 
-// images <-> blocks; `size` floats an image
-void load_images(Plan&, std::string name, int slot, int x, int64_t size);
+// images <-> blocks; `size` floats an image. Lanes without an image are zero, as gradients must be,
+// or repeat the last image.
+void load_images(Plan&, std::string name, int slot, int x, int64_t size, bool repeats);
 void store_images(Plan&, std::string name, int x, int slot, int64_t size);
 
 // Lays out a kernel for `convolution` and returns the memory that holds it.
@@ -72,7 +73,7 @@ void add(Plan&, std::string name, int x, int y, int z, int64_t size);
 void rescale(Plan&, std::string name, int x, int y, std::vector<float> scale,
              std::vector<float> offset, int64_t positions);
 // `random_slot` holds the seed and the step, two 64-bit words.
-void dropout(Plan&, std::string name, int x, int y, int random_slot, int64_t units, float rate,
+void dropout(Plan&, std::string name, int x, int y, int random_slot, int64_t units, double rate,
              uint32_t layer);
 
 // For gradients: clear the result before stages that are done together add to it; add up shards.

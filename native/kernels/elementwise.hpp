@@ -50,8 +50,8 @@ INLINE void philox(uint32_t counter[4], uint32_t key0, uint32_t key1) {
 
 // Four units of an image share a counter, (unit / 4, image, step, layer).
 static void dropout(const Dropout& a, const float* x, float* y, Share share) {
-    const double threshold = __builtin_nearbyint((1.0 - (double)a.rate) * 4294967296.0);
-    const float scale = (float)(1.0 / (1.0 - (double)a.rate));
+    const double threshold = __builtin_nearbyint((1.0 - a.rate) * 4294967296.0);
+    const float scale = (float)(1.0 / (1.0 - a.rate));
     const Range mine = share_of((a.units + 3) / 4, share);
     for (int64_t quad = mine.first; quad < mine.last; ++quad)
         for (int64_t lane = 0; lane < a.lanes; ++lane) {

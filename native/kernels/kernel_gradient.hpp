@@ -117,23 +117,21 @@ static Range between(const TapSet& set, int64_t first, int64_t last) {
     return {bounds[0], bounds[1]};
 }
 
-INLINE bool is_by_rows(const KernelGradient& a) { return a.lanes == 1 || a.images > 1; }
-
 // All tiles of one run of taps, for the outputs of a range; `unit` counts tiles for the share.
 static void gradient_of_run(const KernelGradient& a, const TapSet& set, Run run, Range outputs,
                             const float* x, const float* delta, float* gradient, Share share,
                             int64_t* unit) {
-    const bool by_rows = is_by_rows(a);
     const int64_t x_step = a.groups * a.channels * a.lanes, rows = a.groups * a.rows;
-    const int64_t delta_lanes = by_rows ? 1 : a.lanes;
-    const int64_t columns = by_rows ? (a.rows + WIDTH - 1) / WIDTH : a.rows;
-    const Tiles of_x(run.taps * a.channels, by_rows ? OUTER_VALUES : OUTER_ROWS);
-    const Tiles of_delta(columns, by_rows ? OUTER_VECTORS : OUTER_ROWS);
+    const int64_t delta_lanes = a.by_rows ? 1 : a.lanes;
+    const int64_t columns = a.by_rows ? (a.rows + WIDTH - 1) / WIDTH : a.rows;
+    const Tiles of_x(run.taps * a.channels, a.by_rows ? OUTER_VALUES : OUTER_ROWS);
+    const Tiles of_delta(columns, a.by_rows ? OUTER_VECTORS : OUTER_ROWS);
     for (int64_t group = 0; group < a.groups; ++group)
         for (int64_t i = 0; i < of_x.tiles; ++i)
             for (int64_t j = 0; j < of_delta.tiles; ++j) {
                 if ((*unit)++ % share.parts != share.part) continue;
-                const int64_t first = of_x.first(i), r = of_delta.first(j) * (by_rows ? WIDTH : 1);
+                const int64_t first = of_x.first(i);
+                const int64_t r = of_delta.first(j) * (a.by_rows ? WIDTH : 1);
                 const int64_t left = a.rows - r, wide = of_delta.size(j) * WIDTH;
                 const OuterOperands operands = {
                     x + run.offset * x_step + (group * a.channels + first) * a.lanes,
@@ -141,7 +139,7 @@ static void gradient_of_run(const KernelGradient& a, const TapSet& set, Run run,
                     gradient + (run.tap * a.channels + first) * rows + group * a.rows + r,
                     x_step, rows * delta_lanes, rows, left < wide ? left : wide};
                 const OuterFunction function =
-                    by_rows ? outer_rows_function<OUTER_VALUES>(of_x.size(i), of_delta.size(j))
+                    a.by_rows ? outer_rows_function<OUTER_VALUES>(of_x.size(i), of_delta.size(j))
                             : outer_lanes_function<OUTER_ROWS>(of_x.size(i), of_delta.size(j));
                 function(a, operands, set, outputs);
             }

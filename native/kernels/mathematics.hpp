@@ -31,23 +31,28 @@ INLINE Vector power_of_two(Vector n) {
     return (Vector)((__builtin_convertvector(n, Integers) + 127) << 23);
 }
 
+// e to these is just below infinity, and the smallest normal number.
+constexpr float LARGEST_EXPONENT = 88.7228317f, SMALLEST_EXPONENT = -87.3365402f;
+
 INLINE Vector exponential(Vector x) {
-    const Vector inside = larger(smaller(x, broadcast(88.72f)), broadcast(-87.0f));
+    const Vector inside =
+        larger(smaller(x, broadcast(LARGEST_EXPONENT)), broadcast(SMALLEST_EXPONENT));
     const Reduced cut = reduced(inside);
     // 2^128 is no float, so the largest n is taken in two steps
     const Vector half = cut.exponent > 127.0f ? broadcast(1.0f) : broadcast(0.0f);
     const Vector p = small_exponential_minus_1(cut.remainder) + 1.0f;
     Vector y = p * power_of_two(cut.exponent - half) * (half + 1.0f);
-    y = choose(x > 88.72f, broadcast(__builtin_inff()), y);
-    y = choose(x < -87.0f, Vector{}, y);  // below the smallest normal number
+    y = choose(x > LARGEST_EXPONENT, broadcast(__builtin_inff()), y);
+    y = choose(x < SMALLEST_EXPONENT, Vector{}, y);
     return choose(x == x, y, x);
 }
 
+// e^x - 1 = 2^n (e^r - 1) + (2^n - 1), which keeps its digits where x and so n are near 0.
 INLINE Vector exponential_minus_1(Vector x) {
-    const Reduced cut = reduced(larger(smaller(x, broadcast(1.0f)), broadcast(-1.0f)));
-    const Vector small = small_exponential_minus_1(cut.remainder);
-    const Integers is_small = (x > -0.34f) & (x < 0.34f);
-    return choose(is_small, small, exponential(x) - 1.0f);
+    const Reduced cut = reduced(larger(smaller(x, broadcast(88.0f)), broadcast(-87.0f)));
+    const Vector power = power_of_two(cut.exponent);
+    const Vector y = multiply_add(small_exponential_minus_1(cut.remainder), power, power - 1.0f);
+    return choose(x == x, y, x);
 }
 
 INLINE Vector absolute(Vector x) { return (Vector)((Integers)x & 0x7fffffff); }
@@ -55,12 +60,11 @@ INLINE Vector with_sign_of(Vector x, Vector sign) {
     return (Vector)(((Integers)x & 0x7fffffff) | ((Integers)sign & (int32_t)0x80000000));
 }
 
-// tanh x = (e^2x - 1) / (e^2x + 1), on |x| so that e^2x - 1 keeps its digits near 0.
+// tanh x = (e^2x - 1) / (e^2x + 1); beyond 10 it is 1.
 INLINE Vector hyperbolic_tangent(Vector x) {
-    const Vector size = absolute(x);
-    const Vector e = exponential_minus_1(smaller(size, broadcast(10.0f)) * 2.0f);
-    const Vector y = with_sign_of(e / (e + 2.0f), x);
-    return choose(x == x, y, x);
+    const Vector size = choose(absolute(x) > 10.0f, broadcast(10.0f), absolute(x));
+    const Vector e = exponential_minus_1(size * 2.0f);
+    return with_sign_of(e / (e + 2.0f), x);
 }
 
 INLINE Vector logistic(Vector x) { return 1.0f / (exponential(-x) + 1.0f); }
@@ -70,7 +74,8 @@ INLINE Vector logistic(Vector x) { return 1.0f / (exponential(-x) + 1.0f); }
 static __attribute__((noinline)) Vector softplus_of(Vector x) {
     float v[WIDTH];
     store(v, x);
-    for (int i = 0; i < WIDTH; ++i) v[i] = (v[i] > 0 ? v[i] : v[i] - v[i]) + log1pf(expf(-fabsf(v[i])));
+    // written so that NaN stays: it is not below 0
+    for (int i = 0; i < WIDTH; ++i) v[i] = (v[i] < 0 ? 0 : v[i]) + log1pf(expf(-fabsf(v[i])));
     return load(v);
 }
 

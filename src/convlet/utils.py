@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from convlet import _native, arguments
+from convlet import _native, arguments, config
 from convlet.random import set_random_seed
 from convlet.serialization import custom_object_scope
 
 __all__ = ["custom_object_scope", "set_random_seed", "show_config", "to_categorical"]
+
+_EXECUTORS = {"native": "native (C++)", "reference": "reference (NumPy)"}
 
 
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
@@ -57,7 +59,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
 
 
 def show_config() -> dict[str, str]:
-    """Return what this installation is and runs on: versions, compiler, processor."""
+    """Return what this installation is and runs on: versions, compiler, processor, settings."""
     return {
         "convlet": _native.version,
         "python": platform.python_version(),
@@ -68,5 +70,7 @@ def show_config() -> dict[str, str]:
         else str(os.cpu_count()),
         "instruction sets": ", ".join(_native.available_instruction_sets()),
         "compiler": _native.compiler,
-        "executor": "reference (NumPy)",
+        "executor": _EXECUTORS[config.executor()],
+        "instruction set in use": config.instruction_set(),
+        "threads": str(config.threads()),
     }

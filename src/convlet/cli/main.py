@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import convlet
+from convlet.cli.bench import bench
 from convlet.cli.evaluate import evaluate
 from convlet.cli.info import info, summary
 from convlet.cli.options import INTERRUPTED, examples
@@ -49,5 +50,5 @@ def main() -> None:
     """Train convolutional networks on this computer's processor, and use them."""
 
 
-for _command in (train, evaluate, predict, summary, info):
+for _command in (train, evaluate, predict, summary, info, bench):
     main.add_command(_command)

@@ -20,6 +20,12 @@ def executor_of(dtype: str) -> str:
     return config.executor() if dtype == "float32" else "reference"
 
 
+def executor_for(program: Program, dtype: str) -> str:
+    """Return who runs a program on images of a float type, ``"native"`` or ``"reference"``."""
+    types = {dtype, *(variable.dtype for variable in program.variables.values())}
+    return "native" if all(executor_of(name) == "native" for name in types) else "reference"
+
+
 def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Run a program on a batch.
 
@@ -35,7 +41,6 @@ def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
         The buffers named in ``program.results``.
     """
     images = feeds["input"]
-    types = {images.dtype.name, *(variable.dtype for variable in program.variables.values())}
-    if any(executor_of(dtype) == "reference" for dtype in types):
+    if executor_for(program, images.dtype.name) == "reference":
         return reference.run(program, feeds)
     return native.executable(program, len(images)).run(feeds)

@@ -146,10 +146,12 @@ class _Fusion:
             instruction = following
 
     def _is_apart(self, pool: Instruction) -> bool:
-        """Return whether a pooling's windows do not overlap, and are small."""
+        """Return whether a pooling's windows do not overlap, and are neither large nor empty."""
         table: TapTable = pool.attributes["table"]
         apart = all(axis.stride >= axis.extent or axis.outputs == 1 for axis in table.axes)
-        return self._pools and apart and table.taps <= _MOST_TAPS
+        if not (self._pools and apart and table.taps <= _MOST_TAPS):
+            return False
+        return bool(table.counts().all())  # a window of padding alone has no winner
 
     def _gradient_of_loss(self, loss: Instruction) -> list[Instruction]:
         return [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -52,11 +52,14 @@ class Segment:
     first_phase, last_phase : int
     python : Step or None
         What Python does afterwards.
+    stages_before_python : int
+        How many stages the plan has up to there, for profiles.
     """
 
     first_phase: int
     last_phase: int
     python: Step | None = None
+    stages_before_python: int = 0
 
 
 @dataclass
@@ -158,13 +161,15 @@ class Lowering:
         """
         groups: list[list[Step]] = [[]]
         last: list[Step] = []
+        # a kernel that is used twice has one sum, which is taken in one way
+        summed_by_blocks = {self.root(s.writes[0]) for s in steps if not s.whole_batch}
         for step in steps:
             if self._is_python([step]):
                 groups += [[step], []]
-            elif step.whole_batch:
+            elif step.whole_batch and self.root(step.writes[0]) not in summed_by_blocks:
                 last.append(step)
             else:
-                groups[-1].append(step)
+                groups[-1].append(replace(step, whole_batch=False))
         return groups, last
 
     # --- memory ---
@@ -244,6 +249,7 @@ class Lowering:
         for number, group in enumerate(groups):
             if self._is_python(group):
                 self.segments[-1].python = group[0]
+                self.segments[-1].stages_before_python = len(self.plan.take_profile())
                 continue
             self.plan.begin_phase(False)
             if number == len(groups) - 1:
@@ -271,7 +277,8 @@ class Lowering:
                 self._fetched.add(name)
                 buffer, size = self._buffers[name], self._size(name)
                 label = f"{name}: to blocks"
-                _native.load_images(self.plan, label, self.slot(name), buffer, size)
+                repeats = name == "input" or any(name in i.writes for i in self.program.forward)
+                _native.load_images(self.plan, label, self.slot(name), buffer, size, repeats)
 
     def _hand_out(self, step: Step) -> None:
         """Bring what a step wrote to where Python or the caller wants it."""

@@ -8,6 +8,7 @@ ordinary arrays.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -57,6 +58,7 @@ class NativeProgram:
         self._root = lowering.root
         self._packed: list[np.ndarray] = []
         self._lock = threading.Lock()
+        self._python_seconds: dict[int, float] = {}  # of the last run, by segment
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
         """Run the program on a batch; see `convlet.engine.run`."""
@@ -71,9 +73,28 @@ class NativeProgram:
                 first = self._first_phase(variables) if number == 0 else segment.first_phase
                 self._run_phases(first, segment.last_phase, arrays)
                 if segment.python is not None:
+                    start = time.perf_counter()
                     self._run_python(segment, feeds, arrays)
+                    self._python_seconds[number] = time.perf_counter() - start
             self._packed = variables
         return {name: self._shaped(name, arrays) for name in self._program.results}
+
+    def take_profile(self, threads: int) -> list[tuple[str, float, float]]:
+        """Return each stage's name, seconds and operations since the last call, Python's included.
+
+        Seconds are those of the plan's stages, summed over threads, by the number of threads, and
+        those of the last run of Python's. The plan counts while it is told to.
+        """
+        stages = [
+            (name, seconds / threads, operations)
+            for name, seconds, operations in self.plan.take_profile()
+        ]
+        for number in sorted(self._python_seconds, reverse=True):
+            segment = self._segments[number]
+            assert segment.python is not None
+            entry = (f"{segment.python.name} (Python)", self._python_seconds[number], 0.0)
+            stages.insert(segment.stages_before_python, entry)
+        return stages
 
     def _first_phase(self, variables: list[np.ndarray]) -> int:
         """Return 0 if kernels must be packed, 1 if they are the same arrays as last time.
