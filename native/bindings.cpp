@@ -143,6 +143,12 @@ NB_MODULE(_native, m) {
           "Instruction sets that this machine can run, worst first.");
     m.def("best_instruction_set", &convlet::best_instruction_set,
           "The best instruction set that this machine can run.");
+    m.def(
+        "register_width",
+        [](const std::string& instruction_set) {
+            return convlet::kernels_of(instruction_set).width;
+        },
+        "instruction_set"_a, "Floats in a register.");
     m.def("usable_processors", &convlet::usable_processors,
           "Processors that this process may use.");
     m.def("gradient_descent", &gradient_descent,

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from convlet import config
+from convlet import _native, config
+from convlet.engine.lanes import lanes_for
 from convlet.engine.lowering import Lowering, Segment
 from convlet.engine.operators import OPERATORS
 from convlet.engine.program import Program
@@ -21,16 +22,6 @@ from convlet.engine.program import Program
 _PLANS_KEPT = 8  # batch sizes of a program, the last ones used
 
 Arrays = dict[str, np.ndarray]
-
-
-def lanes_for(images: int) -> int:
-    """Return how many images a block holds; it depends on the batch's size alone.
-
-    Single images swap the roles of images and channels.
-    """
-    if images < 8:
-        return 1
-    return 32 if images >= 256 else 16
 
 
 class NativeProgram:
@@ -51,7 +42,8 @@ class NativeProgram:
     ) -> None:
         self._program = program
         self._images = images
-        lowering = Lowering(program, images, lanes or lanes_for(images), instruction_set)
+        lanes = lanes or lanes_for(program, images, _native.register_width(instruction_set))
+        lowering = Lowering(program, images, lanes, instruction_set)
         self.plan = lowering.plan
         self._segments: list[Segment] = lowering.segments
         self._slots = lowering.slots

@@ -1,0 +1,93 @@
+"""How many images a block holds: an estimate of the work from shapes and batch size alone.
+
+With 16, 32 or 64 lanes vectors are images: all of them are used whatever the number of channels,
+but the last block of a batch may be partly empty, and a block's activations may outgrow the cache.
+With one lane the roles are swapped, vectors are channels: nothing is empty when there are few images,
+but 20 channels fill only two thirds of two vectors, and every image reads all weights. The constants
+below were found by measurement (docs/experiments.md); nothing is measured at run time, and the number
+of threads has no say, so equal batches give equal bits everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+
+from convlet.engine.program import Instruction, Program
+from convlet.ops import TapTable
+
+LANES = (1, 16, 32)
+"""Numbers of images in a block. 64 was never ahead: its blocks outgrow the cache."""
+
+_OPERATORS = ("conv", "dense")
+_CACHE = 1 << 20  # bytes of a block's activations beyond which kernel gradients become slower
+_KEPT_WEIGHTS = 1 << 16  # a kernel of so many weights stays in the cache between blocks
+
+# Costs in units of one multiply-add of the best kernels.
+_READ_WEIGHT = 10.0  # to fetch a weight that does not stay in the cache
+_POOL_ELEMENT = 5.0  # to write and read what a pooling takes that is not fused
+_KERNEL_GRADIENT = {True: 1.05, False: 1.2}  # with one lane, and with several
+_OUT_OF_CACHE = 1.5
+_WIDE = 1.03  # 32 lanes instead of 16: the L1 cache holds less of a block
+_ALONE = 1.15  # one block, which all threads share stage by stage
+
+_THREADS = 2  # that blocks are assumed to be shared out among
+
+
+def lanes_for(program: Program, images: int, width: int) -> int:
+    """Return the best number of images in a block.
+
+    Parameters
+    ----------
+    program : Program
+    images : int
+        The batch's size.
+    width : int
+        Floats in a register.
+    """
+    return min(LANES, key=lambda lanes: cost(program, images, lanes, width))
+
+
+def cost(program: Program, images: int, lanes: int, width: int) -> float:
+    """Return an estimate of the time of a run, in multiply-adds."""
+    blocks = -(-images // lanes)
+    in_turn = -(-blocks // _THREADS) if blocks > 1 else _ALONE / _THREADS
+    return in_turn * sum(_cost_of(program, i, lanes, width) for i in program.instructions)
+
+
+def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int) -> float:
+    """Return the cost of an instruction for one block."""
+    operator = instruction.operator
+    if operator == "max_pool" and lanes == 1:
+        return _POOL_ELEMENT * math.prod(program.buffers[instruction.reads[0]].shape)
+    if operator.split("_")[0] not in _OPERATORS:
+        return 0.0
+    shapes = [program.buffers[n].shape for n in (*instruction.reads, *instruction.writes)]
+    kernel = next(
+        program.buffers[n].shape
+        for n in (*instruction.reads, *instruction.writes)
+        if not program.buffers[n].per_image
+    )
+    *_, channels, filters = kernel
+    groups = instruction.attributes.get("groups", 1)
+    work = lanes * _meetings(instruction, shapes[0]) * channels * filters
+    work *= _WIDE if lanes > 16 else 1.0
+    if lanes == 1:
+        rows = channels if operator.endswith("input_gradient") else filters // groups
+        work *= -(-rows // width) * width / rows
+    if operator.endswith("kernel_gradient"):
+        activations = 4 * lanes * sum(math.prod(shape) for shape in shapes[:2])
+        work *= _KERNEL_GRADIENT[lanes == 1] * (_OUT_OF_CACHE if activations > _CACHE else 1.0)
+        return work
+    weights = math.prod(kernel)
+    return work + (_READ_WEIGHT * weights if weights > _KEPT_WEIGHTS else 0.0)
+
+
+def _meetings(instruction: Instruction, shape: tuple[int, ...]) -> int:
+    """Return how many times an output reads an input through a tap."""
+    table: TapTable | None = instruction.attributes.get("table")
+    if table is None:
+        return math.prod(shape[:-1])
+    return math.prod(
+        sum(axis.meeting(tap)[0].stop - axis.meeting(tap)[0].start for tap in axis.meeting_taps)
+        for axis in table.axes
+    )
