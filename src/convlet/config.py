@@ -13,6 +13,7 @@ from convlet import _native, arguments
 _FLOAT_TYPES = ("float32", "float64")
 _EXECUTORS = ("native", "reference")
 _MOST_THREADS = 1024
+_THREADS_MUST_BE = f"an integer from 1 to {_MOST_THREADS}"
 
 _floatx = "float32"
 _executor: str | None = None
@@ -54,7 +55,7 @@ def executor() -> str:
     """
     global _executor
     if _executor is None:
-        given = os.environ.get("CONVLET_EXECUTOR", "native")
+        given = os.environ.get("CONVLET_EXECUTOR") or "native"
         _executor = arguments.choice("the environment", "CONVLET_EXECUTOR", given, _EXECUTORS)
     return _executor
 
@@ -86,7 +87,7 @@ def instruction_set() -> str:
     """
     global _instruction_set
     if _instruction_set is None:
-        given = os.environ.get("CONVLET_ISA", _native.best_instruction_set())
+        given = os.environ.get("CONVLET_ISA") or _native.best_instruction_set()
         known = _native.available_instruction_sets()
         _instruction_set = arguments.choice("the environment", "CONVLET_ISA", given, known)
     return _instruction_set
@@ -119,18 +120,17 @@ def threads() -> int:
     Raises
     ------
     ValueError
-        If the environment's ``CONVLET_THREADS`` is no positive integer.
+        If the environment's ``CONVLET_THREADS`` is no integer from 1 to 1024.
     """
     global _threads
     if _threads is None:
-        given = os.environ.get("CONVLET_THREADS", "")
-        if given and not given.isdecimal():
-            raise arguments.invalid(
-                "the environment", "CONVLET_THREADS", "a positive integer", given
-            )
-        count = int(given) if given else _native.usable_processors()
-        set_threads(count)
-        assert _threads is not None
+        given = os.environ.get("CONVLET_THREADS")
+        if not given:
+            _threads = min(_native.usable_processors(), _MOST_THREADS)
+        elif given.isdecimal() and 1 <= int(given) <= _MOST_THREADS:
+            _threads = int(given)
+        else:
+            raise arguments.invalid("the environment", "CONVLET_THREADS", _THREADS_MUST_BE, given)
     return _threads
 
 
@@ -148,7 +148,10 @@ def set_threads(value: int) -> None:
         For any other number.
     """
     global _threads
-    count = arguments.integer("set_threads", "value", value)
-    if count > _MOST_THREADS:
-        raise arguments.invalid("set_threads", "value", f"at most {_MOST_THREADS}", value)
+    try:
+        count = arguments.integer("set_threads", "value", value)
+    except ValueError:
+        count = 0
+    if not 1 <= count <= _MOST_THREADS:
+        raise arguments.invalid("set_threads", "value", _THREADS_MUST_BE, value)
     _threads = count

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from convlet import Sequential, layers, optimizers
+from convlet import Sequential, _native, config, layers, optimizers
 from networks import SHARED
 
 h5py = pytest.importorskip("h5py")
@@ -50,6 +50,20 @@ def rebuilt(name):
 @pytest.fixture(scope="module", params=FILES)
 def case(request):
     return request.param, np.load(SHARED / f"keras/{request.param}.npz")
+
+
+@pytest.fixture(autouse=True, params=["reference", *_native.available_instruction_sets()])
+def executor(request):
+    """Compute by the reference, and by the C++ core with each of its instruction sets."""
+    before = config.executor(), config.instruction_set()
+    if request.param == "reference":
+        config.set_executor("reference")
+    else:
+        config.set_executor("native")
+        config.set_instruction_set(request.param)
+    yield
+    config.set_executor(before[0])
+    config.set_instruction_set(before[1])
 
 
 def test_predictions(case):

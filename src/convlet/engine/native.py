@@ -20,6 +20,7 @@ from convlet.engine.operators import OPERATORS
 from convlet.engine.program import Program
 
 _PLANS_KEPT = 8  # batch sizes of a program, the last ones used
+_plans_lock = threading.Lock()
 
 Arrays = dict[str, np.ndarray]
 
@@ -152,9 +153,10 @@ class NativeProgram:
 def executable(program: Program, images: int) -> NativeProgram:
     """Return the program's plan for a number of images, made now or before."""
     key = (images, config.instruction_set())
-    plans = program.executables
-    plan = plans.pop(key, None) or NativeProgram(program, images, config.instruction_set())
-    plans[key] = plan
-    while len(plans) > _PLANS_KEPT:
-        del plans[next(iter(plans))]
+    with _plans_lock:
+        plans = program.executables
+        plan = plans.pop(key, None) or NativeProgram(program, *key)
+        plans[key] = plan
+        if len(plans) > _PLANS_KEPT:
+            del plans[next(iter(plans))]
     return plan

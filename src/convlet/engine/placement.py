@@ -30,8 +30,8 @@ def place(
     sizes : mapping of str to int
         Bytes of each buffer.
     in_place : mapping of str to str
-        For some buffers one that their step reads, and whose place they may take if nobody needs it
-        any more.
+        For some buffers one that their step reads, and whose place they may take if it is as large
+        and nobody needs it any more.
     """
     last_use = {
         name: step for step, (reads, writes) in enumerate(uses) for name in (*reads, *writes)
@@ -43,7 +43,8 @@ def place(
             if name in offsets or name not in sizes:
                 continue
             old = in_place.get(name, "")
-            if old in living and last_use[old] == step and aligned(sizes[old]) >= sizes[name]:
+            fits = old in living and aligned(sizes[old]) == aligned(sizes[name])
+            if fits and last_use[old] == step:
                 offsets[name] = offsets[old]
                 del living[old]
             else:
