@@ -4,14 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_BENCH := .venv-bench
+VENV_SANITIZE := .venv-sanitize
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard native/*.* native/kernels/*)
 
-.PHONY: help demo test test-all bench lint format types wheel clean
+.PHONY: help demo test test-all sanitize bench lint format types wheel clean
 
 help:
 	@echo "make demo      set up, train on the handwritten digits, show the result"
 	@echo "make test      set up, run the tests"
 	@echo "make test-all  the same with the long random runs"
+	@echo "make sanitize  run the C++ core's tests with address and undefined-behaviour sanitizers"
 	@echo "make bench     time it beside its peers (3 GB to install); ONLY=training BENCH='--rounds 3'"
 	@echo "make lint      check style, formatting and types"
 	@echo "make format    format the code"
@@ -20,7 +22,7 @@ help:
 
 # --- setting up: one virtual environment; a stamp says which extras it holds ---
 
-$(BIN)/python $(VENV_BENCH)/bin/python:
+$(BIN)/python $(VENV_BENCH)/bin/python $(VENV_SANITIZE)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "convlet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	         "Name another: make PYTHON=python3.12 ..."; exit 1; }
@@ -40,6 +42,11 @@ $(VENV_BENCH)/.bench: $(VENV_BENCH)/bin/python $(SOURCES)
 	  --editable '.[bench]'
 	@touch $@
 
+$(VENV_SANITIZE)/.sanitize: $(VENV_SANITIZE)/bin/python $(SOURCES)
+	$(VENV_SANITIZE)/bin/python -m pip install --quiet --config-settings=build-dir=build/sanitize \
+	  --config-settings=cmake.define.CONVLET_SANITIZE=ON --editable '.[test]'
+	@touch $@
+
 # --- the two commands ---
 
 demo: $(VENV)/.demo
@@ -52,6 +59,14 @@ test-all: $(VENV)/.test
 	$(BIN)/python -m pytest --slow
 
 # --- for developers ---
+
+# What the C++ core reads and writes is checked by libraries of GCC's that must be there before
+# anything else is; Python's own memory is not our concern. The first error ends the run.
+sanitize: $(VENV_SANITIZE)/.sanitize
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	  $(VENV_SANITIZE)/bin/python -m pytest -p no:cacheprovider tests/engine tests/layers \
+	  tests/optimizers tests/test_config.py
 
 bench: $(VENV_BENCH)/.bench
 	@$(VENV_BENCH)/bin/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(BENCH)
@@ -69,5 +84,5 @@ wheel: $(VENV)/.test
 	$(BIN)/python -m build --wheel --outdir dist
 
 clean:
-	rm -rf $(VENV) $(VENV_BENCH) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_BENCH) $(VENV_SANITIZE) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf digit-images digits.safetensors

@@ -1,5 +1,5 @@
-// Builds the tables of taps.hpp: axis by axis, then as products. tests/engine/test_native_taps.py
-// holds them against convlet.ops.TapTable.
+// Builds the tables of taps.hpp: axis by axis, then as products. What convolutions and poolings
+// compute through them is held against convlet.ops.TapTable, in tests/engine.
 #include "taps.hpp"
 
 #include <algorithm>

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "applications": {"models", "layers", "initializers"},
     "cli": FOUNDATION
     | {"applications", "models", "datasets", "preprocessing", "callbacks", "metrics"}
-    | {"layers", "losses", "optimizers", "saving", "utils"},
+    | {"engine", "layers", "losses", "optimizers", "saving", "utils"},
 }
 
 
@@ -109,3 +109,6 @@ def test_show_config_names_the_processor_s_instruction_sets():
     assert shown["convlet"] == convlet.__version__ == "0.1.0"
     assert _native.best_instruction_set() == _native.available_instruction_sets()[-1]
     assert shown["instruction sets"] == ", ".join(_native.available_instruction_sets())
+    assert shown["instruction set in use"] == convlet.config.instruction_set()
+    assert shown["executor"] == "native (C++)"
+    assert shown["threads"] == str(convlet.config.threads())

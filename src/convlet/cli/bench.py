@@ -14,7 +14,7 @@ import numpy as np
 from convlet import applications, config, load_model, optimizers
 from convlet.cli import network
 from convlet.cli.options import examples, lines
-from convlet.cli.report import console, counted, printable, size
+from convlet.cli.report import console, counted, printable, size, warn
 from convlet.engine import profiler
 from convlet.engine.execute import executor_for
 from convlet.losses import SparseCategoricalCrossentropy
@@ -24,6 +24,7 @@ from convlet.models.data import Batch, check_samples
 _OPEN_SIZE = 32  # stands for each size that a network leaves open
 _WARM_UP = 2  # steps that do not count: plans are made, memory is fetched
 _LEARNING_RATE = 1e-9  # random targets teach nothing: the weights shall stay what they are
+_BUSY = 0.85  # of the processors; given less, NumPy shared them with somebody
 _BAR = 16  # characters for the longest time
 _PRODUCT = f"two {profiler.PRODUCT_SIZE} x {profiler.PRODUCT_SIZE} matrices"
 
@@ -117,6 +118,11 @@ def bench(
             f"Peak:     {_rate(peak.rate)} GFLOP/s on {counted(peak.threads, 'thread')}: NumPy's "
             f"float32 product of {_PRODUCT}, in this run\n"
         )
+        if peak.processors < _BUSY * peak.threads:
+            warn(
+                f"the machine is busy: NumPy was given {peak.processors:.1f} of {peak.threads} "
+                "processors. Times, peak and shares tell little"
+            )
         times = _time_steps(task.step, repeat)
         _print_speed(task, times, peak)
         if profile:

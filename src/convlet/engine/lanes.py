@@ -1,11 +1,11 @@
 """How many images a block holds: an estimate of the work from shapes and batch size alone.
 
-With 16, 32 or 64 lanes vectors are images: all of them are used whatever the number of channels,
-but the last block of a batch may be partly empty, and a block's activations may outgrow the cache.
-With one lane the roles are swapped, vectors are channels: nothing is empty when there are few images,
-but 20 channels fill only two thirds of two vectors, and every image reads all weights. The constants
-below were found by measurement (docs/experiments.md); nothing is measured at run time, and the number
-of threads has no say, so equal batches give equal bits everywhere.
+With 16 or 32 lanes vectors are images: all of them are used whatever the number of channels, but
+the last block of a batch may be partly empty, and a block's activations may outgrow the cache.
+With one lane the roles are swapped, vectors are channels: nothing is empty when there are few
+images, but 20 channels fill only two thirds of two vectors, and every image reads all weights. The
+constants below were found by measurement (docs/experiments.md); nothing is measured at run time, and the
+number of threads has no say, so equal batches give equal bits everywhere.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int)
     )
     *_, channels, filters = kernel
     groups = instruction.attributes.get("groups", 1)
-    work = lanes * _meetings(instruction, shapes[0]) * channels * filters
+    work = float(lanes * _meetings(instruction, shapes[0]) * channels * filters)
     work *= _WIDE if lanes > 16 else 1.0
     if lanes == 1:
         rows = channels if operator.endswith("input_gradient") else filters // groups

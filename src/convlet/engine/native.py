@@ -109,17 +109,15 @@ class NativeProgram:
     def _converted(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
         """Return the feeds as the stages read them."""
         arrays = dict(feeds)
-        arrays["input"] = np.ascontiguousarray(feeds["input"], np.float32)
+        arrays["input"] = _ready(feeds["input"])
         if self._program.loss is not None and self._program.loss in self._slots:
             shape = self._program.buffers[self._program.loss].shape
             weights = np.asarray(feeds["weights"], np.float32)
             weights = weights.reshape(weights.shape + (1,) * (1 + len(shape) - weights.ndim))
-            arrays["weights"] = np.ascontiguousarray(
-                np.broadcast_to(weights, (self._images, *shape))
-            )
+            arrays["weights"] = _ready(np.broadcast_to(weights, (self._images, *shape)))
             is_labels = feeds["targets"].ndim == 1 + len(shape)
             kind = np.int32 if is_labels else np.float32
-            arrays["targets"] = np.ascontiguousarray(feeds["targets"], kind)
+            arrays["targets"] = _ready(feeds["targets"], kind)
         return arrays
 
     def _run_phases(self, first: int, last: int, arrays: Arrays) -> None:
@@ -139,7 +137,7 @@ class NativeProgram:
         result = OPERATORS[instruction.operator].function(*operands, **instruction.attributes)
         written = result if isinstance(result, tuple) else (result,)
         for name, array in zip(instruction.writes, written, strict=True):
-            arrays[name] = np.ascontiguousarray(array, np.float32)
+            arrays[name] = _ready(array)
 
     def _shaped(self, name: str, arrays: Arrays) -> np.ndarray:
         """Return an array in the shape that the program gives it under this name."""
@@ -148,6 +146,11 @@ class NativeProgram:
         buffer = self._program.buffers[name]
         array = arrays[self._root(name)]
         return array.reshape(-1, *buffer.shape) if buffer.per_image else array
+
+
+def _ready(array: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    """Return an array as the C++ core reads it: side by side, at addresses that suit its type."""
+    return np.require(array, dtype, ("C", "A"))
 
 
 def executable(program: Program, images: int) -> NativeProgram:

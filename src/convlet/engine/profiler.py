@@ -143,10 +143,14 @@ class Peak:
         Operations a second, two for each multiply-add.
     threads : int
         How many threads NumPy uses.
+    processors : float
+        How many processors it was given meanwhile: clearly fewer than threads on a busy machine,
+        where times and peak tell little.
     """
 
     rate: float
     threads: int
+    processors: float
 
     @property
     def rate_per_thread(self) -> float:
@@ -163,12 +167,14 @@ def matrix_product_peak() -> Peak:
     generator = np.random.default_rng(0)
     a, b = generator.random((2, PRODUCT_SIZE, PRODUCT_SIZE), np.float32)
     out = a @ b
-    times = []
+    times, used = [], time.process_time()
     for _ in range(_PRODUCTS):
         start = time.perf_counter()
         np.matmul(a, b, out)
         times.append(time.perf_counter() - start)
-    return Peak(2 * PRODUCT_SIZE**3 / statistics.median(times), _blas_threads())
+    processors = (time.process_time() - used) / sum(times)
+    rate = 2 * PRODUCT_SIZE**3 / statistics.median(times)
+    return Peak(rate, _blas_threads(), processors)
 
 
 def _blas_threads() -> int:
