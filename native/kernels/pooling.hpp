@@ -34,6 +34,10 @@ INLINE Integers read_winners(const Winner* p, int64_t count) {
         memcpy(&packed, p, sizeof packed);
         return __builtin_convertvector(packed, Integers);
     }
+#if defined(__AVX512BW__)
+    if constexpr (sizeof(Winner) == 1)
+        return (Integers)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_lanes(count), p));
+#endif
     for (int64_t i = 0; i < count; ++i) v[i] = (int32_t)p[i];
     return v;
 }
@@ -45,6 +49,12 @@ INLINE void write_winners(Winner* p, Integers v, int64_t count) {
         memcpy(p, &packed, sizeof packed);
         return;
     }
+#if defined(__AVX512BW__)
+    if constexpr (sizeof(Winner) == 1) {
+        _mm512_mask_cvtepi32_storeu_epi8(p, first_lanes(count), (__m512i)v);
+        return;
+    }
+#endif
     for (int64_t i = 0; i < count; ++i) p[i] = (Winner)v[i];
 }
 

@@ -35,7 +35,16 @@ INLINE void store(float* p, Vector v) { *reinterpret_cast<UnalignedVector*>(p) =
 // `x - {}` becomes one broadcast; `{} + x` would cost an addition, since -0 + 0 is not -0.
 INLINE Vector broadcast(float x) { return x - Vector{}; }
 
-// The first `count` < WIDTH values, zeros behind them.
+// The first `count` < WIDTH values, zeros behind them; no memory behind them is touched.
+#if defined(__AVX512F__)
+INLINE __mmask16 first_lanes(int64_t count) { return (__mmask16)((1u << count) - 1); }
+INLINE Vector load_first(const float* p, int64_t count) {
+    return (Vector)_mm512_maskz_loadu_ps(first_lanes(count), p);
+}
+INLINE void store_first(float* p, Vector v, int64_t count) {
+    _mm512_mask_storeu_ps(p, first_lanes(count), (__m512)v);
+}
+#else
 INLINE Vector load_first(const float* p, int64_t count) {
     float values[WIDTH] = {};
     for (int64_t i = 0; i < count; ++i) values[i] = p[i];
@@ -46,6 +55,7 @@ INLINE void store_first(float* p, Vector v, int64_t count) {
     store(values, v);
     for (int64_t i = 0; i < count; ++i) p[i] = values[i];
 }
+#endif
 
 INLINE Vector multiply_add(Vector a, Vector b, Vector c) {
 #if defined(__AVX512F__)

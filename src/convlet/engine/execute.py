@@ -22,8 +22,8 @@ def executor_of(dtype: str) -> str:
 
 def executor_for(program: Program, dtype: str) -> str:
     """Return who runs a program on images of a float type, ``"native"`` or ``"reference"``."""
-    types = {dtype, *(variable.dtype for variable in program.variables.values())}
-    return "native" if all(executor_of(name) == "native" for name in types) else "reference"
+    is_float32 = dtype == "float32" and program.is_float32
+    return config.executor() if is_float32 else "reference"
 
 
 def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -41,6 +41,6 @@ def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
         The buffers named in ``program.results``.
     """
     images = feeds["input"]
-    if executor_for(program, images.dtype.name) == "reference":
-        return reference.run(program, feeds)
-    return native.executable(program, len(images)).run(feeds)
+    if images.dtype == np.float32 and executor_for(program, "float32") == "native":
+        return native.executable(program, len(images)).run(feeds)
+    return reference.run(program, feeds)

@@ -3,9 +3,10 @@
 With 16 or 32 lanes vectors are images: all of them are used whatever the number of channels, but
 the last block of a batch may be partly empty, and a block's activations may outgrow the cache.
 With one lane the roles are swapped, vectors are channels: nothing is empty when there are few
-images, but 20 channels fill only two thirds of two vectors, and every image reads all weights. The
-constants below were found by measurement (docs/experiments.md); nothing is measured at run time, and the
-number of threads has no say, so equal batches give equal bits everywhere.
+images, but 20 channels fill only two thirds of two vectors, and every image reads all weights.
+
+The constants below were found by measurement (docs/experiments.md). Nothing is measured at run
+time, and the number of threads has no say, so equal batches give equal bits everywhere.
 """
 
 from __future__ import annotations

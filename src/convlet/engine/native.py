@@ -150,6 +150,8 @@ class NativeProgram:
 
 def _ready(array: np.ndarray, dtype: type = np.float32) -> np.ndarray:
     """Return an array as the C++ core reads it: side by side, at addresses that suit its type."""
+    if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+        return array
     return np.require(array, dtype, ("C", "A"))
 
 

@@ -129,6 +129,11 @@ class Program:
         return tuple(map(tuple, released))
 
     @cached_property
+    def is_float32(self) -> bool:
+        """Whether all variables are float32."""
+        return all(variable.dtype == "float32" for variable in self.variables.values())
+
+    @cached_property
     def executables(self) -> dict[Any, Any]:
         """What executors keep for this program, such as plans for batches of some size."""
         return {}

@@ -180,7 +180,8 @@ class Model(Layer):
         shape : tuple of int
             Shape of one sample.
         """
-        trainable = tuple(variable.trainable for variable in self.weights)
+        # what is trained matters to training alone
+        trainable = tuple(v.trainable for v in self.weights) if mode == "train" else ()
         key = (mode, shape, trainable, self.version)
         program = self._programs.get(key)
         if program is None:
