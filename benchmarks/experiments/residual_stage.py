@@ -131,7 +131,7 @@ class ResidualStage:
         }
         floats = self._positions * self._channels
         self._phase("convolution 1, sums")
-        _native.load_images(self.plan, "load", 0, self._buffers["x"], floats)
+        _native.load_images(self.plan, "load", 0, self._buffers["x"], floats, False)
         self._convolution(packed[1, False], False, "x", "y1")
         self._sum_over_batch("y1", "y1")
         self._phase("normalise 1, relu, convolution 2, sums")
