@@ -12,7 +12,7 @@
 // Where there are too few shards to go round, a phase by blocks is done together, too, block by
 // block. So the bits depend on the batch and the instruction set, never on the threads.
 //
-// engine/native.py decides what the stages are and where buffers lie; here they are carried out.
+// engine/lowering.py decides what the stages are and where buffers lie; here they are carried out.
 #pragma once
 
 #include <algorithm>

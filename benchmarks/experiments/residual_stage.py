@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 from convlet import _native, config
-from convlet.engine.lowering import native_table
+from convlet.engine.tables import native_table
 from convlet.ops import tap_table
 
 

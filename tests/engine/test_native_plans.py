@@ -135,7 +135,7 @@ def test_a_float64_model_runs_on_the_reference(monkeypatch):
     monkeypatch.setattr(native, "executable", None)  # nobody asks for it
     model = small_network("float64")
     assert model.predict(blobs(3)[0], verbose=0).dtype == np.float64
-    assert execute.executor_of("float64") == "reference"
+    assert execute.executor_for(model.program("predict", (6, 6, 1)), "float64") == "reference"
 
 
 def test_the_reference_runs_everything_if_it_is_told_to(model, monkeypatch):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convlet.engine import fusion
-from convlet.engine.lowering import winner_type
+from convlet.engine.tables import winner_type
 from convlet.ops import tap_table
 from native_runs import (
     BATCHES,

@@ -1,9 +1,9 @@
 """The engine: a network is planned into a program, and an executor runs it."""
 
 from convlet.engine.builder import Builder
-from convlet.engine.execute import executor_of, run
+from convlet.engine.execute import executor_for, run
 from convlet.engine.planner import plan
 from convlet.engine.program import Buffer, Instruction, Program
 from convlet.engine.variable import Variable
 
-__all__ = ["Buffer", "Builder", "Instruction", "Program", "Variable", "executor_of", "plan", "run"]
+__all__ = ["Buffer", "Builder", "Instruction", "Program", "Variable", "executor_for", "plan", "run"]

@@ -15,11 +15,6 @@ from convlet.engine import native, reference
 from convlet.engine.program import Program
 
 
-def executor_of(dtype: str) -> str:
-    """Return who runs programs in a float type, ``"native"`` or ``"reference"``."""
-    return config.executor() if dtype == "float32" else "reference"
-
-
 def executor_for(program: Program, dtype: str) -> str:
     """Return who runs a program on images of a float type, ``"native"`` or ``"reference"``."""
     is_float32 = dtype == "float32" and program.is_float32

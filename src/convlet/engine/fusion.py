@@ -101,7 +101,6 @@ class _Fusion:
         self._only_reader = {
             name: i for i in program.instructions for name in i.reads if self._readers[name] == 1
         }
-        self._by_write = {name: i for i in program.instructions for name in i.writes}
         self._spread_late = self._gradients_spread_late() if pools else {}
 
     def steps(self) -> Iterator[Step]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,8 @@ from convlet import _native
 from convlet.engine.fusion import Step, fuse
 from convlet.engine.placement import place
 from convlet.engine.program import Instruction, Program
+from convlet.engine.tables import native_identity, native_table, winner_type
 from convlet.ops import TapTable
-from convlet.ops.taps import Axis
 
 # Stages that read each number once, where they write it, and may therefore write over what they
 # read.
@@ -103,6 +102,11 @@ class Lowering:
         self._gradients: dict[str, _Gradient] = {}
         self._made_by_python: set[str] = set()
         self._fetched: set[str] = set()
+        self._winner_bytes = {
+            i.writes[1]: winner_type(i.attributes["table"]).itemsize
+            for i in program.forward
+            if i.operator == "max_pool"
+        }
         groups, self._last_steps = self._cut(self._computing(fuse(program, pools=lanes > 1)))
         self._make_buffers(groups)
         self._wanted = self._wanted_as_images(groups)
@@ -200,14 +204,6 @@ class Lowering:
         itemsize = self._winner_bytes.get(name, 4)
         size = self._size(name) * itemsize * self._lanes
         return size + (_PAST_THE_END if self._lanes == 1 else 0)
-
-    @property
-    def _winner_bytes(self) -> dict[str, int]:
-        return {
-            i.writes[1]: winner_type(i.attributes["table"]).itemsize
-            for i in self.program.forward
-            if i.operator == "max_pool"
-        }
 
     def _place(self, group: Sequence[Step], shared: set[str]) -> None:
         uses = [
@@ -490,39 +486,6 @@ class Lowering:
             instruction.attributes["rate"],
             instruction.attributes["layer"],
         )
-
-
-@lru_cache(maxsize=256)
-def native_table(table: TapTable) -> Any:
-    """Return the C++ core's form of a tap table."""
-    return _native.TapTable([_in_64_bits(axis) for axis in table.axes])
-
-
-def _in_64_bits(axis: Axis) -> tuple[int, int, int, int, int, int]:
-    """Return an axis in numbers of 64 bits; a stride or a dilation may be any integer.
-
-    Where there is one output, its stride does not matter, and where one tap meets inputs, its
-    distance from the others does not, as long as they meet none.
-    """
-    stride = axis.stride if axis.outputs > 1 else 1
-    span = axis.size + (axis.outputs - 1) * stride
-    meeting = axis.meeting_taps
-    if not meeting:
-        return axis.size, axis.taps, stride, 1, span + axis.taps, axis.outputs
-    dilation = min(axis.dilation, span)
-    begin = axis.begin - meeting.start * (axis.dilation - dilation)
-    return axis.size, axis.taps, stride, dilation, begin, axis.outputs
-
-
-@lru_cache(maxsize=256)
-def native_identity(positions: int) -> Any:
-    """Return the table of a dense layer: every position reads itself."""
-    return _native.TapTable([(positions, 1, 1, 1, 0, positions)])
-
-
-def winner_type(table: TapTable) -> np.dtype:
-    """Return the smallest type that holds the numbers of a window's taps."""
-    return np.min_scalar_type(table.taps)
 
 
 _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
