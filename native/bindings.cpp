@@ -12,6 +12,7 @@
 #include "processor.hpp"
 #include "stages.hpp"
 #include "threads.hpp"
+#include "winners.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -110,6 +111,22 @@ void define_stages(nb::module_& m) {
         },
         "plan"_a, "name"_a, "table"_a, "shape"_a, "x"_a, "delta"_a, "gradient"_a, "whole_batch"_a,
         "unpool"_a.none() = nb::none(), "winner"_a = -1);
+    m.def("pack_lines", [](Plan& plan, std::string name, int slot, const TapTable& table,
+                           const ShapeTuple& shape) {
+        return convlet::pack_lines(plan, std::move(name), slot, table, shape_from(shape));
+    });
+    m.def("winner_kernel_gradient",
+          [](Plan& plan, std::string name, const TapTable& table, const TapTable& pool,
+             const ShapeTuple& shape, int x, int delta, int winner, int gradient) {
+              convlet::winner_kernel_gradient(plan, std::move(name), table, pool,
+                                              shape_from(shape), x, delta, winner, gradient);
+          });
+    m.def("winner_input_gradient",
+          [](Plan& plan, std::string name, const TapTable& table, const TapTable& pool,
+             const ShapeTuple& shape, int weights, int delta, int winner, int x_delta) {
+              convlet::winner_input_gradient(plan, std::move(name), table, pool,
+                                             shape_from(shape), weights, delta, winner, x_delta);
+          });
     m.def("bias_gradient", &convlet::bias_gradient);
     m.def("max_pool", &convlet::max_pool);
     m.def("max_pool_gradient", &convlet::max_pool_gradient);

@@ -1,6 +1,7 @@
-// All kernels, compiled once for each instruction set: CMakeLists.txt gives the compiler's flags
-// and CONVLET_TARGET, the namespace they live in, and CONVLET_NAME, the set's name. One file per family of operators is included
-// below, inside that namespace: nothing inline may be shared between instruction sets.
+// All kernels, compiled once for each instruction set: CMakeLists.txt gives the compiler's flags,
+// CONVLET_TARGET, the namespace they live in, and CONVLET_NAME, the set's name. One file for each
+// family of operators is included below, inside that namespace: nothing inline may be shared
+// between instruction sets.
 #include "kernels.hpp"
 
 #include <math.h>
@@ -23,6 +24,7 @@ namespace CONVLET_TARGET {
 #include "kernels/pooling.hpp"
 #include "kernels/convolution.hpp"
 #include "kernels/kernel_gradient.hpp"
+#include "kernels/winners.hpp"
 #include "kernels/softmax.hpp"
 #include "kernels/losses.hpp"
 #include "kernels/elementwise.hpp"
@@ -38,6 +40,10 @@ const Kernels KERNELS = {
     convolution,
     kernel_gradient,
     bias_gradient,
+    block_to_padded,
+    padded_to_block,
+    winner_kernel_gradient,
+    winner_input_gradient,
     max_pool,
     max_pool_gradient,
     average_pool,

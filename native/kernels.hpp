@@ -105,6 +105,24 @@ struct KernelGradient {
     int64_t band_outputs;
 };
 
+// The gradients of a convolution of one group behind a max pooling; see kernels/winners.hpp.
+struct Winners {
+    int64_t lanes, channels, rows;
+    int64_t positions, padded;   // of the input; floats of a padded image
+    const int32_t* place;        // where each position's first channel is in a padded image
+    int64_t lines, line;         // of the kernel, and floats of each
+    int64_t line_step;           // the same in whole registers
+    const int32_t* line_offset;  // where they begin, from where a window does
+    int64_t windows, window_taps;
+    const int32_t* start;     // [window][tap]: where what its winner read begins
+    const uint8_t* winner;    // [window][row][lane]
+    int64_t windows_at_once;  // whose meetings are sorted at a time
+};
+struct Meeting {
+    int64_t place;
+    float delta;
+};
+
 struct Pooling {
     Gather table;
     int64_t lanes, channels;
@@ -154,6 +172,13 @@ struct Kernels {
                             float* gradient, Share);
     void (*bias_gradient)(const float* delta, int64_t positions, int64_t channels, int64_t lanes,
                           float* gradient, Share);
+
+    void (*block_to_padded)(const Winners&, const float* block, float* images, Share);
+    void (*padded_to_block)(const Winners&, const float* images, float* block, Share);
+    void (*winner_kernel_gradient)(const Winners&, const float* images, const float* delta,
+                                   float* gradient, Share);
+    void (*winner_input_gradient)(const Winners&, const float* weights, const float* delta,
+                                  float* images, Meeting* meetings, int64_t* ends, Share);
 
     void (*max_pool)(const Pooling&, const float* x, float* y, Share);
     void (*max_pool_gradient)(const Pooling&, const float* delta, float* x_delta, Share);

@@ -136,8 +136,16 @@ private:
     // `arena`: the thread whose buffers hold the block; `own`: the one that calls.
     Call call(int64_t block, int64_t shard, Share share, int arena, int own) const {
         char* local = plan_.locals_[arena].data();
-        char* scratch = plan_.locals_[own].data() + aligned(plan_.local_bytes_ + PADDING);
-        return {plan_, block, shard, share, local, scratch, slots_.data()};
+        const int64_t workspace = aligned(plan_.local_bytes_ + PADDING);
+        const int64_t scratch = workspace + aligned(plan_.workspace_bytes_ + PADDING);
+        return {plan_,
+                block,
+                shard,
+                share,
+                local,
+                plan_.locals_[own].data() + scratch,
+                reinterpret_cast<float*>(local + workspace),
+                slots_.data()};
     }
 
     void run_stage(Stage& stage, const Call& call) {
@@ -185,8 +193,9 @@ void Plan::run(int64_t first_phase, int64_t last_phase, const std::vector<void*>
     }
     while (static_cast<int>(locals_.size()) < threads) {
         locals_.emplace_back();
-        locals_.back().resize(aligned(local_bytes_ + PADDING) + scratch_bytes_);
-        bytes_ += local_bytes_ + scratch_bytes_;
+        locals_.back().resize(aligned(local_bytes_ + PADDING) +
+                              aligned(workspace_bytes_ + PADDING) + scratch_bytes_);
+        bytes_ += local_bytes_ + workspace_bytes_ + scratch_bytes_;
     }
     Crew crew(*this, slots, threads);
     run_in_threads(threads, [&](int part) { crew.work(part, first_phase, last_phase); });

@@ -52,6 +52,7 @@ struct Call {
     Share share;
     char* local;         // buffers of the thread that has the block
     char* scratch;       // this thread's own
+    float* workspace;    // of the thread that has the block
     void* const* slots;  // the caller's arrays
 
     template <class T = float>
@@ -86,6 +87,9 @@ public:
     int add_memory(int64_t floats);
     // Memory of each thread's own, for the time of one stage.
     void need_scratch(int64_t bytes) { scratch_bytes_ = std::max(scratch_bytes_, bytes); }
+
+    // Memory that the stages of a block hand each other, beside its buffers.
+    void need_workspace(int64_t bytes) { workspace_bytes_ = std::max(workspace_bytes_, bytes); }
 
     void begin_phase(bool together);
     void add(std::string name, double operations, std::function<void(const Call&)> run);
@@ -138,7 +142,7 @@ private:
     std::vector<Gradient> gradients_;
     std::vector<Memory> memories_;
     std::vector<Phase> phases_;
-    int64_t local_bytes_ = 0, scratch_bytes_ = 0, shared_bytes_ = 0, bytes_ = 0;
+    int64_t local_bytes_ = 0, scratch_bytes_ = 0, workspace_bytes_ = 0, shared_bytes_ = 0, bytes_ = 0;
     Memory shared_;
     std::vector<Memory> locals_;
     bool profiling_ = false;

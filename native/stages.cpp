@@ -142,7 +142,9 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
             float* rows = call.plan.memory(images);
             for (int64_t block = call.share.part; block < call.plan.blocks();
                  block += call.share.parts) {
-                const Call of{call.plan, block, 0, {}, call.local, call.scratch, call.slots};
+                Call of = call;
+                of.block = block;
+                of.share = {};
                 call.plan.kernels().store_images(of.buffer(delta), of.images(), a.delta_step,
                                                  call.plan.lanes(),
                                                  rows + of.first_image() * a.delta_step, {});

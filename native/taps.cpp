@@ -80,20 +80,6 @@ void append(std::vector<Run>& runs, size_t first, int64_t tap, int64_t offset, b
     runs.push_back({static_cast<int32_t>(tap), static_cast<int32_t>(offset), 1});
 }
 
-// Calls visit(index) for every index below `sizes`, in row-major order.
-template <class Visit>
-void for_grid(const std::vector<int64_t>& sizes, Visit visit) {
-    for (const int64_t size : sizes)
-        if (size == 0) return;
-    std::vector<int64_t> index(sizes.size(), 0);
-    while (true) {
-        visit(index);
-        size_t axis = sizes.size();
-        while (axis > 0 && ++index[axis - 1] == sizes[axis - 1]) index[--axis] = 0;
-        if (axis == 0) return;
-    }
-}
-
 }  // namespace
 
 GatherTable::GatherTable(const std::vector<Axis>& axes, bool transposed, bool merge) {

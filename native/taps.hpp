@@ -21,6 +21,20 @@ struct Axis {
     int64_t size, taps, stride, dilation, begin, outputs;
 };
 
+// Calls visit(index) for every index below `sizes`, in row-major order.
+template <class Visit>
+void for_grid(const std::vector<int64_t>& sizes, Visit visit) {
+    for (const int64_t size : sizes)
+        if (size == 0) return;
+    std::vector<int64_t> index(sizes.size(), 0);
+    while (true) {
+        visit(index);
+        size_t axis = sizes.size();
+        while (axis > 0 && ++index[axis - 1] == sizes[axis - 1]) index[--axis] = 0;
+        if (axis == 0) return;
+    }
+}
+
 // Owns what a `Gather` points to.
 class GatherTable {
 public:
@@ -55,6 +69,7 @@ private:
 class TapTable {
 public:
     explicit TapTable(std::vector<Axis> axes) : axes_(std::move(axes)) {}
+    const std::vector<Axis>& axes() const { return axes_; }
     std::shared_ptr<const GatherTable> gather(bool transposed, bool merge) const;
     std::shared_ptr<const TapSets> sets(bool merge) const;
 

@@ -54,9 +54,9 @@ template <int I, int V>
 static void outer_by_rows(const KernelGradient& a, const OuterOperands& tile, const TapSet& set,
                           Range outputs) {
     Vector sums[I][V] = {};
-    for (int64_t image = 0; image < a.images; ++image) {
-        const float* x = tile.x + image / a.lanes * a.x_step + image % a.lanes;
-        const float* delta = tile.delta + image * a.delta_step;
+    const float* x = tile.x;
+    const float* delta = tile.delta;
+    for (int64_t image = 0, lane = 0; image < a.images; ++image) {
         for (int64_t p = outputs.first; p < outputs.last; ++p) {
             const float* values = x + set.base[p] * tile.x_step;
             const float* deltas = delta + set.output[p] * tile.delta_step;
@@ -68,6 +68,9 @@ static void outer_by_rows(const KernelGradient& a, const OuterOperands& tile, co
                 for (int v = 0; v < V; ++v) sums[i][v] = multiply_add(value, d[v], sums[i][v]);
             }
         }
+        delta += a.delta_step;
+        ++x;
+        if (++lane == a.lanes) lane = 0, x += a.x_step - a.lanes;  // the next block
     }
     for (int i = 0; i < I; ++i)
         for_vectors(0, tile.rows, [&](int64_t r, auto part) {
@@ -127,9 +130,10 @@ static void gradient_of_run(const KernelGradient& a, const TapSet& set, Run run,
     const Tiles of_x(run.taps * a.channels, a.by_rows ? OUTER_VALUES : OUTER_ROWS);
     const Tiles of_delta(columns, a.by_rows ? OUTER_VECTORS : OUTER_ROWS);
     for (int64_t group = 0; group < a.groups; ++group)
-        for (int64_t i = 0; i < of_x.tiles; ++i)
-            for (int64_t j = 0; j < of_delta.tiles; ++j) {
+        for (int64_t outer = 0; outer < (a.by_rows ? of_delta : of_x).tiles; ++outer)
+            for (int64_t inner = 0; inner < (a.by_rows ? of_x : of_delta).tiles; ++inner) {
                 if ((*unit)++ % share.parts != share.part) continue;
+                const int64_t i = a.by_rows ? inner : outer, j = a.by_rows ? outer : inner;
                 const int64_t first = of_x.first(i);
                 const int64_t r = of_delta.first(j) * (a.by_rows ? WIDTH : 1);
                 const int64_t left = a.rows - r, wide = of_delta.size(j) * WIDTH;

@@ -102,6 +102,29 @@ def kernel_gradient(
     unpool: TapTable | None = None,
     winner: int = -1,
 ) -> None: ...
+def pack_lines(plan: Plan, name: str, slot: int, table: TapTable, shape: _Shape) -> int: ...
+def winner_kernel_gradient(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    pool: TapTable,
+    shape: _Shape,
+    x: int,
+    delta: int,
+    winner: int,
+    gradient: int,
+) -> None: ...
+def winner_input_gradient(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    pool: TapTable,
+    shape: _Shape,
+    weights: int,
+    delta: int,
+    winner: int,
+    x_delta: int,
+) -> None: ...
 def bias_gradient(
     plan: Plan, name: str, delta: int, gradient: int, positions: int, channels: int
 ) -> None: ...

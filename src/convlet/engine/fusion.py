@@ -2,8 +2,9 @@
 
 A convolution or a dense layer adds the bias, takes the maximum of each pooling window and applies
 the activation before it writes anything. A loss computes its gradient at once. Going back, the
-gradient of a max pooling is spread out only as far as the kernel gradient before it needs at a
-time. Fusing changes no formula, only what is written to memory.
+gradient of a max pooling is not spread out over its windows: the convolution before it looks up the
+winners, or spreads out only as much as its kernel gradient needs at a time. Fusing changes no
+formula, only what is written to memory, and which zeros are added.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ _MANY_WEIGHTS = 16
 
 _MOST_TAPS = 255  # of a window whose winning tap fits a byte
 
+# What a multiply-add of vectors costs that start anywhere in a line of the cache, compared with
+# those of the other kernels (measured on Zen 4), and how large an image may grow by its padding.
+_UNALIGNED = 1.7
+_MOST_PADDING = 2
+
 
 @dataclass(frozen=True)
 class Step:
@@ -33,10 +39,13 @@ class Step:
         In the order in which the program has them.
     whole_batch : bool
         Whether it must wait until all images have come so far.
+    by_winners : bool
+        Whether a gradient is summed over the winners of a max pooling alone.
     """
 
     instructions: tuple[Instruction, ...]
     whole_batch: bool = False
+    by_winners: bool = False
 
     @property
     def operators(self) -> tuple[str, ...]:
@@ -46,8 +55,8 @@ class Step:
     @property
     def kind(self) -> str:
         """The operator that the others are fused with."""
-        last = self.operators[-1]
-        return last if last.endswith("kernel_gradient") else self.operators[0]
+        first, last = self.operators[0], self.operators[-1]
+        return last if first == "max_pool_gradient" else first
 
     @property
     def inner(self) -> set[str]:
@@ -74,7 +83,7 @@ class Step:
         return f"{self.instructions[-1].layer}: {' + '.join(self.operators)}"
 
 
-def fuse(program: Program, pools: bool) -> list[Step]:
+def fuse(program: Program, pools: bool, width: int) -> list[Step]:
     """Return the steps of a program, in order.
 
     Parameters
@@ -82,8 +91,42 @@ def fuse(program: Program, pools: bool) -> list[Step]:
     program : Program
     pools : bool
         Whether poolings may be fused with convolutions.
+    width : int
+        Floats in a register.
     """
-    return list(_Fusion(program, pools).steps())
+    return list(_Fusion(program, pools, width).steps())
+
+
+def pays_by_winners(pool: TapTable, convolution: Instruction, channels: int, width: int) -> bool:
+    """Return whether gradients of a convolution are best summed over the winners of a pooling.
+
+    Of each window only one output has a delta, so there are as many times fewer multiply-adds as
+    a window has outputs. But their vectors run along lines of the kernel and not over images: a
+    line of 15 floats fills one of 16 lanes, a line of 5 wastes most of it.
+
+    Parameters
+    ----------
+    pool : TapTable
+        Of the pooling behind the convolution; its windows do not overlap.
+    convolution : Instruction
+        Either gradient of the convolution.
+    channels : int
+        That the convolution reads.
+    width : int
+        Floats in a register.
+    """
+    table: TapTable = convolution.attributes["table"]
+    *_, last = table.axes
+    is_in_lines = last.dilation == 1 and all(axis.begin >= 0 for axis in table.axes)
+    if convolution.attributes["groups"] != 1 or not is_in_lines:
+        return False
+    padded = math.prod(max(a.begin + a.size, (a.outputs - 1) * a.stride + a.extent) for a in table.axes)
+    if padded > _MOST_PADDING * math.prod(table.input_shape):
+        return False
+    line = last.taps * channels
+    vectors = math.prod(a.taps for a in table.axes[:-1]) * -(-line // width)
+    outputs = math.prod(table.output_shape) / math.prod(pool.output_shape)  # of a window
+    return outputs * table.taps * channels > _UNALIGNED * vectors * width
 
 
 def sums_over_batch(program: Program, instruction: Instruction) -> bool:
@@ -93,9 +136,10 @@ def sums_over_batch(program: Program, instruction: Instruction) -> bool:
 
 
 class _Fusion:
-    def __init__(self, program: Program, pools: bool) -> None:
+    def __init__(self, program: Program, pools: bool, width: int) -> None:
         self._program = program
         self._pools = pools
+        self._width = width
         self._readers = Counter(name for i in program.instructions for name in i.reads)
         self._readers.update(program.results)
         self._only_reader = {
@@ -125,10 +169,12 @@ class _Fusion:
             spread = self._spread_late.get(instruction.reads[0])
             if spread is not None:  # the sum is the same before it is spread out
                 instruction = replace(instruction, reads=(spread.reads[0],))
-        if operator in ("conv_kernel_gradient", "dense_kernel_gradient"):
-            spread = self._spread_late.get(instruction.reads[1])
+        if operator in ("conv_input_gradient", "conv_kernel_gradient", "dense_kernel_gradient"):
+            delta = instruction.reads[0 if operator == "conv_input_gradient" else 1]
+            spread = self._spread_late.get(delta)
             if spread is not None:
-                return Step((spread, instruction))
+                return Step((spread, instruction), by_winners=self._pays(spread, instruction))
+        if operator in ("conv_kernel_gradient", "dense_kernel_gradient"):
             return Step((instruction,), sums_over_batch(self._program, instruction))
         return Step((instruction,), instruction.whole_batch)
 
@@ -159,16 +205,31 @@ class _Fusion:
             if i.operator == "loss_gradient" and i.reads[-1] == loss.writes[0]
         ]
 
+    def _pays(self, pool: Instruction, gradient: Instruction) -> bool:
+        """Return whether a gradient is best summed over the winners of a pooling."""
+        kernel = next(
+            self._program.buffers[name].shape
+            for name in (*gradient.reads, *gradient.writes)
+            if not self._program.buffers[name].per_image
+        )
+        return pays_by_winners(pool.attributes["table"], gradient, kernel[-2], self._width)
+
     def _gradients_spread_late(self) -> dict[str, Instruction]:
-        """Return the poolings' gradients that only a kernel gradient and a bias gradient read."""
+        """Return the poolings' gradients that no step needs spread out in memory.
+
+        They are read by the gradients of one convolution: by its bias; by its kernel; and by its
+        input, if both are summed over the winners.
+        """
         late = {}
         for pool in self._program.backward:
             if pool.operator != "max_pool_gradient" or not self._is_apart(pool):
                 continue
             readers = [i for i in self._program.instructions if pool.writes[0] in i.reads]
+            operators = sorted(i.operator for i in readers if i.operator != "bias_gradient")
             kernels = [i for i in readers if i.operator == "conv_kernel_gradient"]
-            others = {i.operator for i in readers} - {"conv_kernel_gradient", "bias_gradient"}
-            is_read_twice = len(kernels) != 1 or bool(others)
-            if not is_read_twice and not sums_over_batch(self._program, kernels[0]):
+            if len(kernels) != 1 or sums_over_batch(self._program, kernels[0]):
+                continue
+            both = ["conv_input_gradient", "conv_kernel_gradient"]
+            if operators == both[1:] or (operators == both and self._pays(pool, kernels[0])):
                 late[pool.writes[0]] = pool
         return late

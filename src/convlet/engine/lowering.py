@@ -107,7 +107,9 @@ class Lowering:
             for i in program.forward
             if i.operator == "max_pool"
         }
-        groups, self._last_steps = self._cut(self._computing(fuse(program, pools=lanes > 1)))
+        width = _native.register_width(instruction_set)
+        steps = fuse(program, pools=lanes > 1, width=width)
+        groups, self._last_steps = self._cut(self._computing(steps))
         self._make_buffers(groups)
         self._wanted = self._wanted_as_images(groups)
         self._write(groups)
@@ -290,6 +292,13 @@ class Lowering:
     def _pack_kernels(self, steps: Sequence[Step]) -> None:
         for step in steps:
             first = step.instructions[0]
+            if step.kind == "conv_input_gradient" and step.by_winners:
+                _, gradient = step.instructions
+                table, shape = self._window(gradient)
+                name, slot = f"{gradient.layer}: pack kernel by lines", self.slot(gradient.reads[1])
+                self._packed[gradient.writes[0], True] = _native.pack_lines(
+                    self.plan, name, slot, table, shape
+                )
             if first.operator in ("conv", "dense", "conv_input_gradient", "dense_input_gradient"):
                 transposed = first.operator.endswith("gradient")
                 kernel = first.reads[1]
@@ -337,6 +346,26 @@ class Lowering:
 
     # --- one method for each kind of step ---
 
+    def _input_gradient(self, step: Step) -> None:
+        if not step.by_winners:
+            self._convolution(step)
+            return
+        spread, gradient = step.instructions
+        delta, winner = spread.reads
+        table, shape = self._window(gradient)
+        x_delta = gradient.writes[0]
+        _native.winner_input_gradient(
+            self.plan,
+            step.name,
+            table,
+            native_table(spread.attributes["table"]),
+            shape,
+            self._packed[x_delta, True],
+            self._buffer(delta),
+            self._buffer(winner),
+            self._buffer(x_delta),
+        )
+
     def _convolution(self, step: Step) -> None:
         first, last = step.instructions[0], step.instructions[-1]
         transposed = first.operator.endswith("gradient")
@@ -374,6 +403,19 @@ class Lowering:
                 "winner": self._buffer(winner),
             }
         table, shape = self._window(last)
+        if step.by_winners:
+            _native.winner_kernel_gradient(
+                self.plan,
+                step.name,
+                table,
+                fused["unpool"],
+                shape,
+                self._buffer(x),
+                self._buffer(delta),
+                fused["winner"],
+                self._gradient(last.writes[0]),
+            )
+            return
         _native.kernel_gradient(
             self.plan,
             step.name,
@@ -491,7 +533,7 @@ class Lowering:
 _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
     "conv": Lowering._convolution,
     "dense": Lowering._convolution,
-    "conv_input_gradient": Lowering._convolution,
+    "conv_input_gradient": Lowering._input_gradient,
     "dense_input_gradient": Lowering._convolution,
     "conv_kernel_gradient": Lowering._kernel_gradient,
     "dense_kernel_gradient": Lowering._kernel_gradient,
