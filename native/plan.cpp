@@ -17,6 +17,7 @@ namespace {
 constexpr int64_t ALIGNMENT = 64;
 // Kernels may read a few vectors past the end of a buffer, never use what they read there.
 constexpr int64_t PADDING = 512;
+constexpr int64_t SMALL_WORK = 8192;  // less than a microsecond of one thread
 
 int64_t aligned(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -73,8 +74,9 @@ void Plan::begin_phase(bool together) {
     phases_.back().together = together;
 }
 
-void Plan::add(std::string name, double operations, std::function<void(const Call&)> run) {
-    phases_.back().stages.push_back({std::move(name), operations, std::move(run)});
+void Plan::add(std::string name, Effort effort, std::function<void(const Call&)> run) {
+    const bool small = effort.work < SMALL_WORK;
+    phases_.back().stages.push_back({std::move(name), effort.operations, small, std::move(run)});
 }
 
 char* Plan::address(int buffer, int64_t block, char* local) const {
@@ -170,10 +172,23 @@ private:
         const int64_t first = plan_.blocks_ * shard / plan_.shards_;
         const int64_t last = plan_.blocks_ * (shard + 1) / plan_.shards_;
         for (int64_t block = first; block < last; ++block)
-            for (Stage& stage : phase.stages) {
-                run_stage(stage, call(block, shard, share, arena, own));
-                if (share.parts > 1) barrier_.wait();
-            }
+            if (share.parts == 1)
+                for (Stage& stage : phase.stages)
+                    run_stage(stage, call(block, shard, share, arena, own));
+            else run_shared(phase, call(block, shard, share, arena, own));
+    }
+
+    // Small stages are done by the first thread, one after the other; the others wait for the last.
+    void run_shared(Phase& phase, const Call& call) {
+        Call alone = call;
+        alone.share = {};
+        for (size_t i = 0; i < phase.stages.size(); ++i) {
+            Stage& stage = phase.stages[i];
+            if (!stage.small) run_stage(stage, call);
+            else if (call.share.part == 0) run_stage(stage, alone);
+            const bool goes_on = i + 1 < phase.stages.size() && phase.stages[i + 1].small;
+            if (!stage.small || !goes_on) barrier_.wait();
+        }
     }
 
     Plan& plan_;

@@ -65,10 +65,19 @@ struct Call {
     int64_t images() const;  // those of the block that are there
 };
 
+// What a stage takes.
+struct Effort {
+    double operations;  // floating point operations for the whole batch
+    int64_t work;       // multiply-adds or numbers of a block, if there may be few
+
+    Effort(double operations, int64_t work = INT64_MAX) : operations(operations), work(work) {}
+};
+
 // One step of a phase.
 struct Stage {
     std::string name;
-    double operations;  // floating point operations for the whole batch
+    double operations;
+    bool small;  // waiting for other threads would take longer
     std::function<void(const Call&)> run;
     int64_t nanoseconds = 0;  // by all threads, while profiling
 };
@@ -92,7 +101,7 @@ public:
     void need_workspace(int64_t bytes) { workspace_bytes_ = std::max(workspace_bytes_, bytes); }
 
     void begin_phase(bool together);
-    void add(std::string name, double operations, std::function<void(const Call&)> run);
+    void add(std::string name, Effort effort, std::function<void(const Call&)> run);
 
     // Carries out phases; `slots` are the caller's arrays.
     void run(int64_t first_phase, int64_t last_phase, const std::vector<void*>& slots, int threads);
@@ -142,7 +151,8 @@ private:
     std::vector<Gradient> gradients_;
     std::vector<Memory> memories_;
     std::vector<Phase> phases_;
-    int64_t local_bytes_ = 0, scratch_bytes_ = 0, workspace_bytes_ = 0, shared_bytes_ = 0, bytes_ = 0;
+    int64_t local_bytes_ = 0, workspace_bytes_ = 0, scratch_bytes_ = 0;  // of a thread
+    int64_t shared_bytes_ = 0, bytes_ = 0;
     Memory shared_;
     std::vector<Memory> locals_;
     bool profiling_ = false;

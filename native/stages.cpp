@@ -10,6 +10,7 @@ namespace {
 
 using Table = std::shared_ptr<const GatherTable>;
 
+constexpr int64_t EXPONENTIAL = 8;         // multiply-adds that softmax takes for a number
 constexpr int64_t BAND_BYTES = 128 << 10;  // of delta spread out at a time: a part of the L2 cache
 
 // Work of one multiply-add for each meeting of output, tap, channel and row, for all images.
@@ -55,7 +56,7 @@ struct Layout {
 }  // namespace
 
 void load_images(Plan& plan, std::string name, int slot, int x, int64_t size, bool repeats) {
-    plan.add(std::move(name), 0, [=](const Call& call) {
+    plan.add(std::move(name), {0, size * plan.lanes()}, [=](const Call& call) {
         const float* images = call.slot(slot) + call.first_image() * size;
         call.plan.kernels().load_images(images, call.images(), size, call.plan.lanes(),
                                         call.buffer(x), repeats, call.share);
@@ -63,7 +64,7 @@ void load_images(Plan& plan, std::string name, int slot, int x, int64_t size, bo
 }
 
 void store_images(Plan& plan, std::string name, int x, int slot, int64_t size) {
-    plan.add(std::move(name), 0, [=](const Call& call) {
+    plan.add(std::move(name), {0, size * plan.lanes()}, [=](const Call& call) {
         float* images = call.slot(slot) + call.first_image() * size;
         call.plan.kernels().store_images(call.buffer(x), call.images(), size, call.plan.lanes(),
                                          images, call.share);
@@ -104,7 +105,9 @@ void convolution(Plan& plan, std::string name, const TapTable& taps, const Kerne
     a.rows = transposed ? shape.channels : shape.rows;
     a.activation = fused.activation;
     const FusedWithConvolution with = fused;
-    plan.add(std::move(name), operations_of(plan, taps, shape), [=](const Call& call) {
+    const double operations = operations_of(plan, taps, shape);
+    const auto of_block = static_cast<int64_t>(operations / 2 / plan.images() * plan.lanes());
+    plan.add(std::move(name), {operations, of_block}, [=](const Call& call) {
         Convolution conv = a;
         conv.table = table->view();
         const Gather window = pool ? pool->view() : Gather{};
@@ -252,7 +255,8 @@ void activation_gradient(Plan& plan, std::string name, Activation function, int 
 
 void softmax(Plan& plan, std::string name, bool logarithm, int x, int y, int64_t positions,
              int64_t channels) {
-    plan.add(std::move(name), 0, [=](const Call& call) {
+    const int64_t work = EXPONENTIAL * positions * channels * plan.lanes();
+    plan.add(std::move(name), {0, work}, [=](const Call& call) {
         call.plan.kernels().softmax(call.buffer(x), call.buffer(y), positions, channels,
                                     call.plan.lanes(), logarithm, call.share);
     });
@@ -260,7 +264,8 @@ void softmax(Plan& plan, std::string name, bool logarithm, int x, int y, int64_t
 
 void softmax_gradient(Plan& plan, std::string name, bool logarithm, int delta, int y, int x_delta,
                       int64_t positions, int64_t channels) {
-    plan.add(std::move(name), 0, [=](const Call& call) {
+    const int64_t work = EXPONENTIAL * positions * channels * plan.lanes();
+    plan.add(std::move(name), {0, work}, [=](const Call& call) {
         call.plan.kernels().softmax_gradient(call.buffer(delta), call.buffer(y),
                                              call.buffer(x_delta), positions, channels,
                                              call.plan.lanes(), logarithm, call.share);

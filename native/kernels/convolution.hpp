@@ -124,11 +124,11 @@ static void convolve_and_pool(const Convolution& a, const TileOperands& tile, Ra
 
 // --- vectors are rows ---
 
+// The sums of M outputs `o` of one pattern.
 template <int M, int V>
-static void convolve_rows(const Convolution& a, const TileOperands& tile, Range outputs) {
-    const int64_t x_step = a.groups * a.channels, y_step = a.groups * a.rows;
-    const int32_t* o = a.table.order + outputs.first;
-    Vector sums[M][V];
+INLINE void convolve_outputs(const Convolution& a, const TileOperands& tile, const int32_t* o,
+                             Vector (&sums)[M][V]) {
+    const int64_t x_step = a.groups * a.channels;
     for (int v = 0; v < V; ++v) {
         const int64_t left = tile.rows - v * WIDTH;
         Vector start = {};
@@ -152,6 +152,14 @@ static void convolve_rows(const Convolution& a, const TileOperands& tile, Range 
             }
         }
     }
+}
+
+template <int M, int V>
+static void convolve_rows(const Convolution& a, const TileOperands& tile, Range outputs) {
+    const int64_t y_step = a.groups * a.rows;
+    const int32_t* o = a.table.order + outputs.first;
+    Vector sums[M][V];
+    convolve_outputs<M, V>(a, tile, o, sums);
     for (int m = 0; m < M; ++m)
         for (int v = 0; v < V; ++v) {
             float* y = tile.y + o[m] * y_step + v * WIDTH;
@@ -161,6 +169,51 @@ static void convolve_rows(const Convolution& a, const TileOperands& tile, Range 
         }
     for (int m = 0; m < M; ++m)
         activate_tile(a.activation, tile.y + o[m] * y_step, 1, 0, tile.rows);
+}
+
+// The same with max pooling behind it: the outputs of a window M at a time, where M of them have
+// one pattern.
+template <int M, int V>
+static void convolve_rows_and_pool(const Convolution& a, const TileOperands& tile, Range windows) {
+    const int64_t step = a.groups * a.rows;
+    for (int64_t window = windows.first; window < windows.last; ++window) {
+        int32_t outputs[256], taps[256];
+        int64_t count = 0;
+        for_taps(*a.pool, window, [&](int64_t position, int32_t tap) {
+            outputs[count] = (int32_t)position;
+            taps[count++] = tap;
+        });
+        Vector best[V] = {};
+        Integers winner[V] = {};
+        const auto compete = [&](const Vector (&sums)[V], int64_t i) {
+            for (int v = 0; v < V; ++v) {
+                const Integers better = i == 0 ? ~Integers{} : replaces(sums[v], best[v]);
+                best[v] = choose(better, sums[v], best[v]);
+                winner[v] = better ? Integers{} + taps[i] : winner[v];
+            }
+        };
+        for (int64_t i = 0; i < count;) {
+            bool alike = i + M <= count;
+            for (int m = 1; alike && m < M; ++m)
+                alike = a.table.pattern[outputs[i]] == a.table.pattern[outputs[i + m]];
+            if (alike) {
+                Vector sums[M][V];
+                convolve_outputs<M, V>(a, tile, outputs + i, sums);
+                for (int m = 0; m < M; ++m) compete(sums[m], i + m);
+                i += M;
+            } else {
+                Vector sums[1][V];
+                convolve_outputs<1, V>(a, tile, outputs + i, sums);
+                compete(sums[0], i++);
+            }
+        }
+        for_vectors(0, tile.rows, [&](int64_t r, auto part) {
+            part.write(tile.y + window * step + r, best[r / WIDTH]);
+            write_winners(a.winner + tile.winner + window * step + r, winner[r / WIDTH],
+                          left_of(part));
+        });
+        activate_tile(a.activation, tile.y + window * step, 1, 0, tile.rows);
+    }
 }
 
 // --- choosing the instance for a tile ---
@@ -198,6 +251,19 @@ INLINE int64_t most_positions(int64_t v) {
     return v <= 2 ? 6 : 1;
 }
 
+template <int M, int V>
+INLINE TileFunction rows_and_pool_function_of(int64_t m) {
+    if constexpr (M > 0)
+        return m == M ? convolve_rows_and_pool<M, V> : rows_and_pool_function_of<M - 1, V>(m);
+    return nullptr;
+}
+template <int V>
+INLINE TileFunction rows_and_pool_function(int64_t m, int64_t v) {
+    if constexpr (V > 0)
+        return v == V ? rows_and_pool_function_of<4, V>(m) : rows_and_pool_function<V - 1>(m, v);
+    return nullptr;
+}
+
 // --- the drivers: every unit of work, of which a thread takes its share ---
 
 static void convolution_of_lanes(const Convolution& a, const float* x, float* y, Share share) {
@@ -232,7 +298,8 @@ static void convolution_of_rows(const Convolution& a, const float* x, float* y, 
     const int64_t vectors = (a.rows + WIDTH - 1) / WIDTH;
     const Tiles tiles(vectors, rows_per_tile(1, a.table.outputs) / WIDTH);
     const int64_t sum_length = a.table.taps * a.channels;
-    const Range mine = share_of(a.groups * tiles.tiles * a.table.outputs, share);
+    const int64_t outputs = a.pool ? a.pool->outputs : a.table.outputs;
+    const Range mine = share_of(a.groups * tiles.tiles * outputs, share);
     for (int64_t column = 0; column < a.groups * tiles.tiles; ++column) {
         const int64_t tile = column % tiles.tiles, group = column / tiles.tiles;
         const int64_t v = tiles.size(tile), first_row = tiles.first(tile) * WIDTH;
@@ -240,13 +307,20 @@ static void convolution_of_rows(const Convolution& a, const float* x, float* y, 
         const int64_t rows = a.rows - first_row < v * WIDTH ? a.rows - first_row : v * WIDTH;
         const TileOperands operands = {
             a.weights + (group * vectors + tiles.first(tile)) * WIDTH * sum_length,
-            a.bias ? a.bias + row : nullptr, x + group * a.channels, y + row, 0, rows};
+            a.bias ? a.bias + row : nullptr, x + group * a.channels, y + row, row, rows};
+        if (a.pool) {
+            const int64_t first = column * outputs, m = a.pool->taps < 4 ? a.pool->taps : 4;
+            const int64_t begin = mine.first > first ? mine.first - first : 0;
+            const int64_t end = mine.last - first < outputs ? mine.last - first : outputs;
+            if (begin < end) rows_and_pool_function<4>(m, v)(a, operands, {begin, end});
+            continue;
+        }
         for (int64_t p = 0; p < a.table.patterns; ++p) {
             const int64_t first = a.table.first_output[p];
             const Tiles positions(a.table.first_output[p + 1] - first, most_positions(v));
             for (int64_t t = 0; t < positions.tiles; ++t) {
                 const int64_t o = first + positions.first(t), m = positions.size(t);
-                const int64_t unit = column * a.table.outputs + o;
+                const int64_t unit = column * outputs + o;
                 if (unit < mine.first || unit >= mine.last) continue;
                 rows_function<8>(m, v)(a, operands, {o, o + m});
             }

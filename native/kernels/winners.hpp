@@ -1,7 +1,7 @@
 // The gradients of a convolution behind which a max pooling kept one value of each window.
 //
-// Going back, all but that winner have a delta of zero: of four outputs of a 2 x 2 window, three add
-// nothing to either gradient. Which one wins differs from image to image, so vectors of images
+// Going back, all but that winner have a delta of zero: of four outputs of a 2 x 2 window, three
+// add nothing to either gradient. Which one wins differs from image to image, so vectors of images
 // cannot leave the others out. Here images stand one by one, as *padded images*: the usual order
 // [position][channel], with the convolution's padding around them as zeros, so that whatever a
 // winner reads is whole *lines* of the kernel, `line` floats (taps of the last axis by channels)
@@ -13,9 +13,9 @@
 // Vectors run along a line. A *meeting* is a delta with the place it meets; those that are zero, as
 // behind an idle relu, are left out as well, so zero times infinity adds nothing here.
 //
-// LeNet's second convolution, a step of 500 images on two cores of 116 GFLOP/s: both gradients
-// took 15.4 ms with every delta, spread out to vectors of images. engine/fusion.py decides where
-// this way pays.
+// LeNet's second convolution, a step of 500 images on two threads: both gradients took 15.4 ms with
+// every delta, spread out to vectors of images, and take 8.5 ms this way (docs/experiments.md).
+// engine/fusion.py decides where it pays.
 #pragma once
 
 constexpr int LINE_VECTORS = REGISTERS == 32 ? 16 : 8;  // sums of a line that are in registers
@@ -59,8 +59,8 @@ INLINE void add_meetings(const Meeting* meetings, int64_t count, const float* op
     }
 }
 
-// Calls body(first float, floats, vectors) for the pieces of a line that fit the registers, the number
-// of vectors being a type: the compiler unrolls what is done with each.
+// Calls body(first float, floats, vectors) for the pieces of a line that fit the registers, the
+// number of vectors being a type: the compiler unrolls what is done with each.
 template <int N>
 struct Vectors {
     static constexpr int count = N;

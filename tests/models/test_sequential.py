@@ -212,6 +212,8 @@ def test_the_float_type_of_a_model_is_kept():
     message = "all layers must compute in one float type, float64, got Dense 'dense' with float32"
     with pytest.raises(ValueError, match=message):
         Sequential([layers.Dense(2)], dtype="float64")
+    with pytest.raises(ValueError, match=r"float64, got InputLayer .* with float32"):
+        Sequential([layers.Input((4,)), layers.Dense(2, dtype="float64")], dtype="float64")
 
 
 def test_freezing_a_model_freezes_its_layers():
@@ -235,6 +237,15 @@ def test_the_summary():
         r"Non-trainable params: 0 \(0 B\)",
     ]:
         assert re.search(row, text), row
+
+
+def test_the_summary_of_a_float64_model_says_who_computes_it():
+    said = " Computes in float64, by the reference executor: NumPy, formula by formula"
+    for dtype in ("float32", "float64"):
+        lines = []
+        layer = layers.Dense(2, dtype=dtype)
+        Sequential([layer]).summary(print_fn=lines.append)
+        assert (said in lines) == (dtype == "float64")
 
 
 def test_the_summary_of_a_model_without_a_shape_says_so():

@@ -83,18 +83,18 @@ class Step:
         return f"{self.instructions[-1].layer}: {' + '.join(self.operators)}"
 
 
-def fuse(program: Program, pools: bool, width: int) -> list[Step]:
+def fuse(program: Program, lanes: int, width: int) -> list[Step]:
     """Return the steps of a program, in order.
 
     Parameters
     ----------
     program : Program
-    pools : bool
-        Whether poolings may be fused with convolutions.
+    lanes : int
+        Images in a block. With one of them, no gradient goes by the winners of a pooling.
     width : int
         Floats in a register.
     """
-    return list(_Fusion(program, pools, width).steps())
+    return list(_Fusion(program, lanes, width).steps())
 
 
 def pays_by_winners(pool: TapTable, convolution: Instruction, channels: int, width: int) -> bool:
@@ -120,7 +120,9 @@ def pays_by_winners(pool: TapTable, convolution: Instruction, channels: int, wid
     is_in_lines = last.dilation == 1 and all(axis.begin >= 0 for axis in table.axes)
     if convolution.attributes["groups"] != 1 or not is_in_lines:
         return False
-    padded = math.prod(max(a.begin + a.size, (a.outputs - 1) * a.stride + a.extent) for a in table.axes)
+    padded = math.prod(
+        max(a.begin + a.size, (a.outputs - 1) * a.stride + a.extent) for a in table.axes
+    )
     if padded > _MOST_PADDING * math.prod(table.input_shape):
         return False
     line = last.taps * channels
@@ -135,17 +137,22 @@ def sums_over_batch(program: Program, instruction: Instruction) -> bool:
     return math.prod(program.buffers[instruction.writes[0]].shape) > _MANY_WEIGHTS * (x + delta)
 
 
+def summed_over_winners(program: Program, width: int) -> set[str]:
+    """Return the gradients that blocks of several images sum over the winners of a pooling."""
+    steps = fuse(program, 16, width)
+    return {step.writes[0] for step in steps if step.by_winners}
+
+
 class _Fusion:
-    def __init__(self, program: Program, pools: bool, width: int) -> None:
+    def __init__(self, program: Program, lanes: int, width: int) -> None:
         self._program = program
-        self._pools = pools
         self._width = width
         self._readers = Counter(name for i in program.instructions for name in i.reads)
         self._readers.update(program.results)
         self._only_reader = {
             name: i for i in program.instructions for name in i.reads if self._readers[name] == 1
         }
-        self._spread_late = self._gradients_spread_late() if pools else {}
+        self._spread_late = self._gradients_spread_late() if lanes > 1 else {}
 
     def steps(self) -> Iterator[Step]:
         done: set[str] = set()
@@ -191,10 +198,10 @@ class _Fusion:
             instruction = following
 
     def _is_apart(self, pool: Instruction) -> bool:
-        """Return whether a pooling's windows do not overlap, and are neither large nor empty."""
+        """Return whether windows do not overlap, and are neither large nor empty nor alone."""
         table: TapTable = pool.attributes["table"]
         apart = all(axis.stride >= axis.extent or axis.outputs == 1 for axis in table.axes)
-        if not (self._pools and apart and table.taps <= _MOST_TAPS):
+        if not apart or table.taps > _MOST_TAPS or math.prod(table.input_shape) == 1:
             return False
         return bool(table.counts().all())  # a window of padding alone has no winner
 

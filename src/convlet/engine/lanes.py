@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 
+from convlet.engine.fusion import summed_over_winners
 from convlet.engine.program import Instruction, Program
 from convlet.ops import TapTable
 
@@ -24,8 +25,8 @@ _CACHE = 1 << 20  # bytes of a block's activations beyond which kernel gradients
 _KEPT_WEIGHTS = 1 << 16  # a kernel of so many weights stays in the cache between blocks
 
 # Costs in units of one multiply-add of the best kernels.
-_READ_WEIGHT = 10.0  # to fetch a weight that does not stay in the cache
-_POOL_ELEMENT = 5.0  # to write and read what a pooling takes that is not fused
+_READ_WEIGHT = {True: 2.5, False: 10.0}  # that does not stay in the cache; one lane, and several
+_BY_WINNERS = 0.45  # with several lanes
 _KERNEL_GRADIENT = {True: 1.05, False: 1.2}  # with one lane, and with several
 _OUT_OF_CACHE = 1.5
 _WIDE = 1.03  # 32 lanes instead of 16: the L1 cache holds less of a block
@@ -52,14 +53,16 @@ def cost(program: Program, images: int, lanes: int, width: int) -> float:
     """Return an estimate of the time of a run, in multiply-adds."""
     blocks = -(-images // lanes)
     in_turn = -(-blocks // _THREADS) if blocks > 1 else _ALONE / _THREADS
-    return in_turn * sum(_cost_of(program, i, lanes, width) for i in program.instructions)
+    by_winners = summed_over_winners(program, width) if lanes > 1 else set()
+    return in_turn * sum(
+        _cost_of(program, i, lanes, width) * (_BY_WINNERS if i.writes[0] in by_winners else 1.0)
+        for i in program.instructions
+    )
 
 
 def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int) -> float:
     """Return the cost of an instruction for one block."""
     operator = instruction.operator
-    if operator == "max_pool" and lanes == 1:
-        return _POOL_ELEMENT * math.prod(program.buffers[instruction.reads[0]].shape)
     if operator.split("_")[0] not in _OPERATORS:
         return 0.0
     shapes = [program.buffers[n].shape for n in (*instruction.reads, *instruction.writes)]
@@ -80,7 +83,7 @@ def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int)
         work *= _KERNEL_GRADIENT[lanes == 1] * (_OUT_OF_CACHE if activations > _CACHE else 1.0)
         return work
     weights = math.prod(kernel)
-    return work + (_READ_WEIGHT * weights if weights > _KEPT_WEIGHTS else 0.0)
+    return work + (_READ_WEIGHT[lanes == 1] * weights if weights > _KEPT_WEIGHTS else 0.0)
 
 
 def _meetings(instruction: Instruction, shape: tuple[int, ...]) -> int:

@@ -98,7 +98,7 @@ class Lowering:
         self._lanes = lanes
         self._alias: dict[str, str] = {}
         self._buffers: dict[str, int] = {}
-        self._packed: dict[tuple[str, bool], int] = {}
+        self._packed: dict[str, int] = {}
         self._gradients: dict[str, _Gradient] = {}
         self._made_by_python: set[str] = set()
         self._fetched: set[str] = set()
@@ -108,7 +108,7 @@ class Lowering:
             if i.operator == "max_pool"
         }
         width = _native.register_width(instruction_set)
-        steps = fuse(program, pools=lanes > 1, width=width)
+        steps = fuse(program, lanes, width)
         groups, self._last_steps = self._cut(self._computing(steps))
         self._make_buffers(groups)
         self._wanted = self._wanted_as_images(groups)
@@ -291,26 +291,19 @@ class Lowering:
 
     def _pack_kernels(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            first = step.instructions[0]
-            if step.kind == "conv_input_gradient" and step.by_winners:
-                _, gradient = step.instructions
-                table, shape = self._window(gradient)
-                name, slot = f"{gradient.layer}: pack kernel by lines", self.slot(gradient.reads[1])
-                self._packed[gradient.writes[0], True] = _native.pack_lines(
-                    self.plan, name, slot, table, shape
-                )
-            if first.operator in ("conv", "dense", "conv_input_gradient", "dense_input_gradient"):
-                transposed = first.operator.endswith("gradient")
-                kernel = first.reads[1]
-                table, shape = self._window(first)
-                self._packed[first.writes[0], transposed] = _native.pack_kernel(
-                    self.plan,
-                    f"{first.layer}: pack kernel{' transposed' * transposed}",
-                    self.slot(kernel),
-                    table,
-                    shape,
-                    transposed,
-                )
+            if step.kind in ("conv", "dense"):
+                self._pack(step.instructions[0], "pack kernel", _native.pack_kernel, False)
+            elif step.kind.endswith("input_gradient") and step.by_winners:
+                self._pack(step.instructions[-1], "pack kernel by lines", _native.pack_lines)
+            elif step.kind in ("conv_input_gradient", "dense_input_gradient"):
+                name = "pack kernel transposed"
+                self._pack(step.instructions[0], name, _native.pack_kernel, True)
+
+    def _pack(self, instruction: Instruction, name: str, stage: Any, *transposed: bool) -> None:
+        table, shape = self._window(instruction)
+        name, kernel = f"{instruction.layer}: {name}", self.slot(instruction.reads[1])
+        packed = stage(self.plan, name, kernel, table, shape, *transposed)
+        self._packed[instruction.writes[0]] = packed
 
     def _clear_gradients(self) -> None:
         for step in self._last_steps:
@@ -360,7 +353,7 @@ class Lowering:
             table,
             native_table(spread.attributes["table"]),
             shape,
-            self._packed[x_delta, True],
+            self._packed[x_delta],
             self._buffer(delta),
             self._buffer(winner),
             self._buffer(x_delta),
@@ -385,7 +378,7 @@ class Lowering:
             table,
             shape,
             transposed,
-            self._packed[first.writes[0], transposed],
+            self._packed[first.writes[0]],
             self._buffer(first.reads[0]),
             self._buffer(last.writes[0]),
             **fused,

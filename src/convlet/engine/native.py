@@ -60,7 +60,7 @@ class NativeProgram:
         arrays.update(self._converted(feeds))
         for name in self._slots:
             if name not in arrays and name in self._program.buffers:
-                arrays[name] = self._empty(name)
+                arrays[name] = np.empty(self._shape(name), np.float32)
         with self._lock:
             for number, segment in enumerate(self._segments):
                 first = self._first_phase(variables) if number == 0 else segment.first_phase
@@ -101,10 +101,9 @@ class NativeProgram:
         )
         return 1 if unchanged and not is_training else 0
 
-    def _empty(self, name: str) -> np.ndarray:
+    def _shape(self, name: str) -> tuple[int, ...]:
         buffer = self._program.buffers[name]
-        shape = (self._images, *buffer.shape) if buffer.per_image else buffer.shape
-        return np.empty(shape, np.float32)
+        return (self._images, *buffer.shape) if buffer.per_image else buffer.shape
 
     def _converted(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
         """Return the feeds as the stages read them."""

@@ -109,7 +109,7 @@ class Program:
         """Forward, then backward."""
         return self.forward + self.backward
 
-    @property
+    @cached_property
     def results(self) -> frozenset[str]:
         """Buffers that outlive a run."""
         losses = () if self.loss is None else (self.loss,)

@@ -91,6 +91,8 @@ def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 def in_float_type(x: np.ndarray, dtype: str) -> np.ndarray:
     """Return ``x`` in a float type, contiguous and in the machine's byte order."""
+    if x.dtype == dtype and x.flags.c_contiguous:
+        return x
     with np.errstate(over="ignore"):  # a float64 too large for float32 is found by check_images
         return np.ascontiguousarray(x, dtype)
 

@@ -119,6 +119,7 @@ class Sequential(Model):
         if isinstance(layer, InputLayer):
             if self._layers or self._input is not None:
                 raise ValueError(f"{self.owner}: Input must come first")
+            self._check_float_type(layer)
             self._set_input(layer)
             return
         self._check_new(layer)
@@ -168,6 +169,9 @@ class Sequential(Model):
             )
         if any(layer is known for known in self._layers):
             raise ValueError(f"{self.owner}: {layer.owner} is in the model already")
+        self._check_float_type(layer)
+
+    def _check_float_type(self, layer: Layer) -> None:
         fixed = self._layers or self._input is not None or self._dtype_is_given
         if layer.dtype != self.dtype and fixed:
             raise ValueError(

@@ -59,6 +59,8 @@ def summary_lines(model: Model) -> list[str]:
     text = io.StringIO()
     Console(file=text, width=_WIDTH, highlight=False, markup=False).print(table)
     lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
+    if model.dtype == "float64":
+        lines.append(" Computes in float64, by the reference executor: NumPy, formula by formula")
     return [
         *lines,
         f" Total params: {_size(model.weights)}",
