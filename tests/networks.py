@@ -26,6 +26,18 @@ EXAMPLES = {
         (5, 4, 2),
     ),
     "Conv3D": (lambda **k: layers.Conv3D(2, 2, use_bias=False, **k), (3, 4, 3, 2)),
+    "Conv1DTranspose": (
+        lambda **k: layers.Conv1DTranspose(3, 3, 2, "same", output_padding=1, **k),
+        (4, 2),
+    ),
+    "Conv2DTranspose": (
+        lambda **k: layers.Conv2DTranspose(3, (3, 2), (2, 3), activation="tanh", **k),
+        (3, 2, 2),
+    ),
+    "Conv3DTranspose": (
+        lambda **k: layers.Conv3DTranspose(4, 2, dilation_rate=2, groups=2, use_bias=False, **k),
+        (2, 3, 2, 2),
+    ),
     "Dense": (lambda **k: layers.Dense(3, activation="softmax", **k), (4,)),
     "Dropout": (lambda **k: layers.Dropout(0.4, seed=1, **k), (6,)),
     "Flatten": (lambda **k: layers.Flatten(**k), (3, 2, 2)),

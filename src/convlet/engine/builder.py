@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from convlet.engine.operators import OPERATORS
 from convlet.engine.program import Buffer, Instruction
 from convlet.engine.variable import Variable
@@ -70,8 +72,25 @@ class Builder:
         self.variables[buffer.name] = variable
         return buffer
 
+    def tied(self, variable: Variable, index: np.ndarray) -> Buffer:
+        """Return the buffer of a kernel that is laid out from a variable; see `convlet.ops.tie`."""
+        weights = self.parameter(variable)
+        return self.apply(
+            "tie",
+            weights,
+            shape=index.shape,
+            per_image=False,
+            index=index,
+            weights_shape=variable.shape,
+        )
+
     def apply(
-        self, operator: str, *reads: Buffer, shape: tuple[int, ...], **attributes: Any
+        self,
+        operator: str,
+        *reads: Buffer,
+        shape: tuple[int, ...],
+        per_image: bool = True,
+        **attributes: Any,
     ) -> Buffer:
         """Append an instruction and return the buffer that it writes first.
 
@@ -83,12 +102,16 @@ class Builder:
             Its operands.
         shape : tuple of int
             Shape of what it writes, without the batch axis.
+        per_image : bool
+            Whether it writes something for each image; not, if it reads weights alone.
         attributes
             Given to the operator as they are.
         """
         names = OPERATORS[operator].writes.split()
         writes = [
-            self._buffer(f"{self.layer}/{operator}" + ("" if n == 0 else f".{name}"), shape)
+            self._buffer(
+                f"{self.layer}/{operator}" + ("" if n == 0 else f".{name}"), shape, per_image
+            )
             for n, name in enumerate(names)
         ]
         self.instructions.append(

@@ -123,7 +123,7 @@ def pays_by_winners(pool: TapTable, convolution: Instruction, channels: int, wid
     padded = math.prod(
         max(a.begin + a.size, (a.outputs - 1) * a.stride + a.extent) for a in table.axes
     )
-    if padded > _MOST_PADDING * math.prod(table.input_shape):
+    if padded > _MOST_PADDING * math.prod(table.input_shape) or padded * channels >= 1 << 31:
         return False
     line = last.taps * channels
     vectors = math.prod(a.taps for a in table.axes[:-1]) * -(-line // width)
@@ -166,7 +166,7 @@ class _Fusion:
 
     def _step(self, instruction: Instruction) -> Step | None:
         operator = instruction.operator
-        if operator in ("conv", "dense"):
+        if operator in ("conv", "conv_transpose", "dense"):
             return Step(tuple(self._chain(instruction)))
         if operator == "loss" and not instruction.whole_batch:
             return Step((instruction, *self._gradient_of_loss(instruction)))
@@ -234,7 +234,9 @@ class _Fusion:
             readers = [i for i in self._program.instructions if pool.writes[0] in i.reads]
             operators = sorted(i.operator for i in readers if i.operator != "bias_gradient")
             kernels = [i for i in readers if i.operator == "conv_kernel_gradient"]
-            if len(kernels) != 1 or sums_over_batch(self._program, kernels[0]):
+            if len(kernels) != 1 or kernels[0].reads[1] != pool.writes[0]:
+                continue
+            if sums_over_batch(self._program, kernels[0]):
                 continue
             both = ["conv_input_gradient", "conv_kernel_gradient"]
             if operators == both[1:] or (operators == both and self._pays(pool, kernels[0])):

@@ -76,7 +76,8 @@ def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int)
     work = float(lanes * _meetings(instruction, shapes[0]) * channels * filters)
     work *= _WIDE if lanes > 16 else 1.0
     if lanes == 1:
-        rows = channels if operator.endswith("input_gradient") else filters // groups
+        is_transposed = operator == "conv_transpose" or operator.endswith("input_gradient")
+        rows = channels if is_transposed else filters // groups
         work *= -(-rows // width) * width / rows
     if operator.endswith("kernel_gradient"):
         activations = 4 * lanes * sum(math.prod(shape) for shape in shapes[:2])

@@ -39,6 +39,7 @@ _IN_PLACE = (
 )
 _PAST_THE_END = 256  # bytes that kernels may read behind a buffer of a single image
 _RESHAPES = ("reshape", "reshape_gradient")
+_TRANSPOSED = ("conv_input_gradient", "conv_transpose", "dense_input_gradient")
 _PYTHON = ("python", "python_gradient", "loss", "loss_gradient")
 
 
@@ -86,6 +87,8 @@ class Lowering:
     plan : _native.Plan
     slots : dict of str to int
         The place of each array that `_native.Plan.run` is given.
+    before, after : list of Instruction
+        What is done with weights alone, in Python, before the plan runs and after it.
     segments : list of Segment
         The phases, and what Python does between them. Phase 0 packs the kernels.
     """
@@ -94,7 +97,10 @@ class Lowering:
         self.program = program
         self.plan = _native.Plan(instruction_set, images, lanes)
         self.slots: dict[str, int] = {}
+        self.before: list[Instruction] = []
+        self.after: list[Instruction] = []
         self.segments: list[Segment] = []
+        self._untied: set[str] = set()
         self._lanes = lanes
         self._alias: dict[str, str] = {}
         self._buffers: dict[str, int] = {}
@@ -130,7 +136,13 @@ class Lowering:
             is_sum_of_gradients = (
                 first.operator == "add" and not self.program.buffers[first.writes[0]].per_image
             )
-            if first.operator in _RESHAPES:
+            is_sum_of_tied = is_sum_of_gradients and self._untied.intersection(first.reads)
+            if first.operator == "tie":
+                self.before.append(first)
+            elif first.operator == "tie_gradient" or is_sum_of_tied:
+                self.after.append(first)
+                self._untied.add(first.writes[0])
+            elif first.operator in _RESHAPES:
                 self._alias[first.writes[0]] = first.reads[0]
             elif is_sum_of_gradients and not self._made_by_python.intersection(first.reads):
                 # a variable that is used twice: both gradients go into one sum
@@ -295,7 +307,7 @@ class Lowering:
                 self._pack(step.instructions[0], "pack kernel", _native.pack_kernel, False)
             elif step.kind.endswith("input_gradient") and step.by_winners:
                 self._pack(step.instructions[-1], "pack kernel by lines", _native.pack_lines)
-            elif step.kind in ("conv_input_gradient", "dense_input_gradient"):
+            elif step.kind in _TRANSPOSED:
                 name = "pack kernel transposed"
                 self._pack(step.instructions[0], name, _native.pack_kernel, True)
 
@@ -361,7 +373,7 @@ class Lowering:
 
     def _convolution(self, step: Step) -> None:
         first, last = step.instructions[0], step.instructions[-1]
-        transposed = first.operator.endswith("gradient")
+        transposed = first.operator in _TRANSPOSED
         fused: dict[str, Any] = {}
         for instruction in step.instructions[1:]:
             if instruction.operator == "add_bias":
@@ -525,6 +537,7 @@ class Lowering:
 
 _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
     "conv": Lowering._convolution,
+    "conv_transpose": Lowering._convolution,
     "dense": Lowering._convolution,
     "conv_input_gradient": Lowering._input_gradient,
     "dense_input_gradient": Lowering._convolution,

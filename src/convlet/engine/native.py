@@ -46,10 +46,12 @@ class NativeProgram:
         lanes = lanes or lanes_for(program, images, _native.register_width(instruction_set))
         lowering = Lowering(program, images, lanes, instruction_set)
         self.plan = lowering.plan
+        self._before, self._after = lowering.before, lowering.after
         self._segments: list[Segment] = lowering.segments
         self._slots = lowering.slots
         self._root = lowering.root
         self._packed: list[np.ndarray] = []
+        self._tied: Arrays = {}  # kernels that were laid out from the packed variables
         self._lock = threading.Lock()
         self._python_seconds: dict[int, float] = {}  # of the last run, by segment
 
@@ -62,14 +64,19 @@ class NativeProgram:
             if name not in arrays and name in self._program.buffers:
                 arrays[name] = np.empty(self._shape(name), np.float32)
         with self._lock:
+            first_phase = self._first_phase(variables)
+            if first_phase == 0:
+                self._tied = _carried_out(self._before, arrays)
+            arrays.update(self._tied)
             for number, segment in enumerate(self._segments):
-                first = self._first_phase(variables) if number == 0 else segment.first_phase
+                first = first_phase if number == 0 else segment.first_phase
                 self._run_phases(first, segment.last_phase, arrays)
                 if segment.python is not None:
                     start = time.perf_counter()
                     self._run_python(segment, feeds, arrays)
                     self._python_seconds[number] = time.perf_counter() - start
             self._packed = variables
+        arrays.update(_carried_out(self._after, arrays))
         return {name: self._shaped(name, arrays) for name in self._program.results}
 
     def take_profile(self, threads: int) -> list[tuple[str, float, float]]:
@@ -145,6 +152,16 @@ class NativeProgram:
         buffer = self._program.buffers[name]
         array = arrays[self._root(name)]
         return array.reshape(-1, *buffer.shape) if buffer.per_image else array
+
+
+def _carried_out(instructions: list[Instruction], arrays: Arrays) -> Arrays:
+    """Return what instructions on weights alone write."""
+    results: Arrays = {}
+    for instruction in instructions:
+        operands = [results[n] if n in results else arrays[n] for n in instruction.reads]
+        function = OPERATORS[instruction.operator].function
+        results[instruction.writes[0]] = function(*operands, **instruction.attributes)
+    return results
 
 
 def _ready(array: np.ndarray, dtype: type = np.float32) -> np.ndarray:

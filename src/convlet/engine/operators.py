@@ -64,6 +64,16 @@ OPERATORS: dict[str, Operator] = {
     ),
     "conv_input_gradient": Operator(ops.conv_input_gradient, "δ kernel", "δx"),
     "conv_kernel_gradient": Operator(ops.conv_kernel_gradient, "x δ", "δkernel"),
+    # the input gradient's formula, forward: its own gradients are the other two
+    "conv_transpose": Operator(
+        ops.conv_input_gradient,
+        "x kernel",
+        "y",
+        (
+            Gradient("x", "conv", "δ kernel"),
+            Gradient("kernel", "conv_kernel_gradient", "δ x"),
+        ),
+    ),
     "dense": Operator(
         ops.dense,
         "x kernel",
@@ -79,6 +89,9 @@ OPERATORS: dict[str, Operator] = {
         ops.add_bias, "x bias", "y", (Gradient("x"), Gradient("bias", "bias_gradient"))
     ),
     "bias_gradient": Operator(ops.bias_gradient, "δ", "δbias"),
+    # weights alone, no images
+    "tie": Operator(ops.tie, "weights", "kernel", (Gradient("weights", "tie_gradient"),)),
+    "tie_gradient": Operator(ops.tie_gradient, "δ", "δweights"),
     # pooling
     "max_pool": Operator(
         ops.max_pool, "x", "y winner", (Gradient("x", "max_pool_gradient", "δ winner"),)

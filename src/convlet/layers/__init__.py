@@ -18,10 +18,16 @@ from convlet.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from convlet.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from convlet.serialization import Registry
 
 # Keras's second names
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+Convolution1DTranspose, Convolution2DTranspose, Convolution3DTranspose = (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+)
 MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
 AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
 GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = (
@@ -42,8 +48,11 @@ for _layer in (
     AveragePooling2D,
     AveragePooling3D,
     Conv1D,
+    Conv1DTranspose,
     Conv2D,
+    Conv2DTranspose,
     Conv3D,
+    Conv3DTranspose,
     Dense,
     Dropout,
     Flatten,
@@ -71,11 +80,17 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
+    "Conv2DTranspose",
     "Conv3D",
+    "Conv3DTranspose",
     "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
+    "Convolution2DTranspose",
     "Convolution3D",
+    "Convolution3DTranspose",
     "Dense",
     "Dropout",
     "Flatten",

@@ -21,6 +21,7 @@ class Conv(WindowLayer):
     its gradients.
     """
 
+    operator = "conv"
     paddings: Sequence[str] = _VALID_AND_SAME
 
     def __init__(
@@ -75,16 +76,21 @@ class Conv(WindowLayer):
                 f"{self.owner}: groups must divide the input's channels, "
                 f"got groups={self.groups} and {channels} channels"
             )
-        if self.built and channels != self.kernel.shape[-2] * self.groups:
+        if self.built and channels != self._built_for:
             raise ValueError(
-                f"{self.owner}: the input must have {self.kernel.shape[-2] * self.groups} "
+                f"{self.owner}: the input must have {self._built_for} "
                 f"channels, for which the kernel was made, got {channels}"
             )
         return channels
 
+    def kernel_shape(self, channels: int) -> tuple[int, ...]:
+        """Return (*window, channels / groups, filters)."""
+        return (*self.window, channels // self.groups, self.filters)
+
     def build(self, input_shape: Shape) -> None:
         """Make kernel and bias."""
-        shape = (*self.window, self._channels(input_shape) // self.groups, self.filters)
+        self._built_for = self._channels(input_shape)
+        shape = self.kernel_shape(self._built_for)
         self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
         if self.use_bias:
             self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
@@ -97,9 +103,9 @@ class Conv(WindowLayer):
     def trace(self, builder: Builder, x: Buffer) -> Buffer:
         """Append convolution, bias and activation."""
         table = self.table(x.shape[:-1])
-        shape = (*table.output_shape, self.filters)
-        kernel = builder.parameter(self.kernel)
-        y = builder.apply("conv", x, kernel, shape=shape, table=table, groups=self.groups)
+        grid = tuple(n for n in self.output_grid(x.shape[:-1]) if n is not None)
+        shape, kernel = (*grid, self.filters), builder.parameter(self.kernel)
+        y = builder.apply(self.operator, x, kernel, shape=shape, table=table, groups=self.groups)
         if self.use_bias:
             y = builder.apply("add_bias", y, builder.parameter(self.bias), shape=shape)
         return trace_activation(builder, y, self.activation)

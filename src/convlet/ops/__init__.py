@@ -30,7 +30,8 @@ from convlet.ops.elementwise import (
 )
 from convlet.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from convlet.ops.signal import convolve, correlate
-from convlet.ops.taps import TapTable, tap_table
+from convlet.ops.taps import TapTable, tap_table, transposed_tap_table
+from convlet.ops.tying import tie, tie_gradient
 
 __all__ = [
     "TapTable",
@@ -61,4 +62,7 @@ __all__ = [
     "softmax",
     "softmax_gradient",
     "tap_table",
+    "tie",
+    "tie_gradient",
+    "transposed_tap_table",
 ]

@@ -18,6 +18,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -235,3 +236,83 @@ def tap_table(
     if prod(kernel) >= _MAX_TAPS:
         raise arguments.invalid(owner, "the window", "of less than 2**31 taps", kernel)
     return TapTable(axes)
+
+
+def transposed_tap_table(
+    input_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    output_padding: int | Sequence[int] | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+    owner: str = "transposed_tap_table",
+) -> TapTable:
+    """Return the table that a transposed convolution reads backwards, from outputs to inputs.
+
+    Its output grid is the grid that is given; its input grid is the one that is made, of size
+
+        "valid":  (n - 1) * stride + extent + output_padding
+        "same":   (n - 1) * stride + extent % 2 + output_padding
+
+    along an axis of n positions, where the kernel's extent is ``dilation * (taps - 1) + 1``.
+    Without ``output_padding`` it is ``(n - 1) * stride + max(extent, stride)`` and ``n * stride``.
+
+    Parameters
+    ----------
+    input_shape, kernel_shape : sequence of int
+        Sizes of the grid that is given and of the window.
+    strides, dilation_rate : int or sequence of int
+        One for all axes, or one for each.
+    padding : {"valid", "same"}
+    output_padding : int or sequence of int, optional
+        Positions added at the end, fewer than the stride.
+    owner : str
+        Whose table it is, for messages.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form.
+
+    Notes
+    -----
+    Source: Keras 3, whose sizes these are; with the defaults it is the transpose of the convolution
+    of the same padding.
+    """
+    shape = arguments.shape(owner, "input_shape", input_shape)
+    rank = len(shape)
+    word = arguments.choice(owner, "padding", padding, ("valid", "same"))
+    kernel = arguments.per_axis(owner, "kernel_shape", kernel_shape, rank)
+    stride = arguments.per_axis(owner, "strides", strides, rank)
+    dilation = arguments.per_axis(owner, "dilation_rate", dilation_rate, rank)
+    added = output_paddings(owner, output_padding, stride)
+    axes = tuple(map(_transposed_axis, shape, kernel, stride, dilation, [word] * rank, added))
+    return TapTable(axes)
+
+
+def output_paddings(
+    owner: str, output_padding: Any, strides: tuple[int, ...]
+) -> tuple[int | None, ...]:
+    """Return the output padding of each axis, None where the size is the usual one."""
+    if output_padding is None:
+        return (None,) * len(strides)
+    added = arguments.per_axis(owner, "output_padding", output_padding, len(strides), 0)
+    if any(n >= stride for n, stride in zip(added, strides, strict=True)):
+        requirement = f"below the strides, {strides}"
+        raise arguments.invalid(owner, "output_padding", requirement, output_padding)
+    return added
+
+
+def _transposed_axis(
+    size: int, taps: int, stride: int, dilation: int, padding: str, added: int | None
+) -> Axis:
+    extent = dilation * (taps - 1) + 1
+    if padding == "valid":
+        begin = 0
+        made = (size - 1) * stride + (max(extent, stride) if added is None else extent + added)
+    else:
+        made = size * stride if added is None else (size - 1) * stride + extent % 2 + added
+        # Keras pads the spread out input by `total`, the larger half of it at the beginning
+        total = made - (size - 1) * stride + extent - 2
+        begin = extent - 1 - min(_ceil_divide(total, 2), extent - 1)
+    return Axis(made, taps, stride, dilation, begin, (size - 1) * stride + extent - made - begin)
