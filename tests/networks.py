@@ -39,6 +39,14 @@ EXAMPLES = {
         (2, 3, 2, 2),
     ),
     "Dense": (lambda **k: layers.Dense(3, activation="softmax", **k), (4,)),
+    "DepthwiseConv1D": (
+        lambda **k: layers.DepthwiseConv1D(3, padding="same", dilation_rate=2, **k),
+        (6, 3),
+    ),
+    "DepthwiseConv2D": (
+        lambda **k: layers.DepthwiseConv2D((3, 2), 2, depth_multiplier=2, activation="relu", **k),
+        (5, 6, 3),
+    ),
     "Dropout": (lambda **k: layers.Dropout(0.4, seed=1, **k), (6,)),
     "Flatten": (lambda **k: layers.Flatten(**k), (3, 2, 2)),
     "GlobalAveragePooling1D": (lambda **k: layers.GlobalAveragePooling1D(**k), (5, 2)),
@@ -54,6 +62,11 @@ EXAMPLES = {
     "MaxPooling2D": (lambda **k: layers.MaxPooling2D(2, **k), (5, 4, 2)),
     "MaxPooling3D": (lambda **k: layers.MaxPooling3D((1, 2, 2), **k), (2, 4, 3, 2)),
     "Rescaling": (lambda **k: layers.Rescaling([0.5, 2.0], 1.0, **k), (3, 2)),
+    "SeparableConv1D": (lambda **k: layers.SeparableConv1D(4, 2, 2, use_bias=False, **k), (7, 3)),
+    "SeparableConv2D": (
+        lambda **k: layers.SeparableConv2D(3, 2, padding="same", depth_multiplier=2, **k),
+        (4, 3, 2),
+    ),
     "Sequential": (
         lambda **k: Sequential([layers.Conv2D(2, 2, **k), layers.Flatten(**k)]),
         (3, 3, 1),

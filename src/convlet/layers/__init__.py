@@ -3,6 +3,12 @@
 from convlet.layers.activation import ACTIVATIONS, Activation
 from convlet.layers.convolution import Conv1D, Conv2D, Conv3D
 from convlet.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling
+from convlet.layers.depthwise import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
 from convlet.layers.layer import Layer
 from convlet.layers.pooling import (
     AveragePooling1D,
@@ -28,6 +34,7 @@ Convolution1DTranspose, Convolution2DTranspose, Convolution3DTranspose = (
     Conv2DTranspose,
     Conv3DTranspose,
 )
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
 MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
 AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
 GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = (
@@ -54,6 +61,8 @@ for _layer in (
     Conv3D,
     Conv3DTranspose,
     Dense,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
     GlobalAveragePooling1D,
@@ -67,6 +76,8 @@ for _layer in (
     MaxPooling2D,
     MaxPooling3D,
     Rescaling,
+    SeparableConv1D,
+    SeparableConv2D,
 ):
     registry.register(_layer)
 
@@ -92,6 +103,8 @@ __all__ = [
     "Convolution3D",
     "Convolution3DTranspose",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling1D",
@@ -116,4 +129,8 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Rescaling",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
 ]

@@ -11,10 +11,108 @@ from convlet.layers.activation import activation_name, trace_activation
 from convlet.layers.layer import Shape
 from convlet.layers.window import WindowLayer
 
-_VALID_AND_SAME = ("valid", "same")
+class WeightedWindow(WindowLayer):
+    """A window of weights that slides over a grid of ``rank`` axes; then a bias and an activation.
+
+    What all convolutional layers share: subclasses make their kernels in `build` and use them in
+    `trace`.
+    """
+
+    paddings: Sequence[str] = ("valid", "same")
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        *,
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: str | None = None,
+        use_bias: bool = True,
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+        owner, rank = self.owner, self.rank
+        self.window = arguments.per_axis(owner, "kernel_size", kernel_size, rank)
+        self.strides = arguments.per_axis(owner, "strides", strides, rank)
+        self.padding = self.read_padding(padding, self.paddings)
+        self.dilation_rate = arguments.per_axis(owner, "dilation_rate", dilation_rate, rank)
+        self.activation = activation_name(owner, activation)
+        self.use_bias = arguments.boolean(owner, "use_bias", use_bias)
+        self.bias_initializer = self.read_initializer("bias_initializer", bias_initializer)
+        self._built_for: int | None = None
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"{owner}: strides above 1 cannot go with dilation_rate above 1, "
+                f"got strides={self.strides} and dilation_rate={self.dilation_rate}"
+            )
+
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """Size of the kernel, in taps."""
+        return self.window
+
+    def channels_of(self, input_shape: Shape) -> int:
+        """Return the number of input channels, checked."""
+        self.check_input_shape(input_shape)
+        channels = input_shape[-1]
+        assert channels is not None
+        if self.built and channels != self._built_for:
+            raise ValueError(
+                f"{self.owner}: the input must have {self._built_for} "
+                f"channels, for which the kernel was made, got {channels}"
+            )
+        return channels
+
+    def filters_of(self, channels: int) -> int:
+        """Return the number of output channels for a number of input channels."""
+        raise NotImplementedError
+
+    def build(self, input_shape: Shape) -> None:
+        """Make kernels and bias."""
+        self._built_for = self.channels_of(input_shape)
+        self.make_kernels(self._built_for)
+        if self.use_bias:
+            shape = (self.filters_of(self._built_for),)
+            self.bias = self.add_weight(shape, self.bias_initializer, name="bias")
+
+    def make_kernels(self, channels: int) -> None:
+        """Make the kernels for a number of input channels."""
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, *output grid, filters)."""
+        filters = self.filters_of(self.channels_of(input_shape))
+        return (input_shape[0], *self.output_grid(input_shape[1:-1]), filters)
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append convolution, bias and activation."""
+        y = self.convolve(builder, x)
+        if self.use_bias:
+            y = builder.apply("add_bias", y, builder.parameter(self.bias), shape=y.shape)
+        return trace_activation(builder, y, self.activation)
+
+    def convolve(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append what comes before the bias."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the layer again."""
+        return {
+            **super().get_config(),
+            "kernel_size": list(self.window),
+            "strides": list(self.strides),
+            "padding": self.padding,
+            "dilation_rate": list(self.dilation_rate),
+            "activation": self.activation,
+            "use_bias": self.use_bias,
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }
 
 
-class Conv(WindowLayer):
+class Conv(WeightedWindow):
     """A convolution over a grid of ``rank`` axes; `Conv1D`, `Conv2D` and `Conv3D` fix the rank.
 
     What networks call convolution is cross-correlation; see `convlet.ops.conv` for the formula and
@@ -22,7 +120,6 @@ class Conv(WindowLayer):
     """
 
     operator = "conv"
-    paddings: Sequence[str] = _VALID_AND_SAME
 
     def __init__(
         self,
@@ -39,91 +136,64 @@ class Conv(WindowLayer):
         bias_initializer: Any = "zeros",
         **kwargs: Any,
     ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
-        owner, rank = self.owner, self.rank
-        self.filters = arguments.integer(owner, "filters", filters)
-        self.window = arguments.per_axis(owner, "kernel_size", kernel_size, rank)
-        self.strides = arguments.per_axis(owner, "strides", strides, rank)
-        self.padding = self.read_padding(padding, self.paddings)
-        self.dilation_rate = arguments.per_axis(owner, "dilation_rate", dilation_rate, rank)
-        self.groups = arguments.integer(owner, "groups", groups)
-        self.activation = activation_name(owner, activation)
-        self.use_bias = arguments.boolean(owner, "use_bias", use_bias)
+        super().__init__(
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            bias_initializer=bias_initializer,
+            **kwargs,
+        )
+        self.filters = arguments.integer(self.owner, "filters", filters)
+        self.groups = arguments.integer(self.owner, "groups", groups)
         self.kernel_initializer = self.read_initializer("kernel_initializer", kernel_initializer)
-        self.bias_initializer = self.read_initializer("bias_initializer", bias_initializer)
         if self.filters % self.groups:
             raise arguments.invalid(
-                owner, "filters", f"a multiple of groups ({self.groups})", self.filters
-            )
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                f"{owner}: strides above 1 cannot go with dilation_rate above 1, "
-                f"got strides={self.strides} and dilation_rate={self.dilation_rate}"
+                self.owner, "filters", f"a multiple of groups ({self.groups})", self.filters
             )
 
-    @property
-    def kernel_size(self) -> tuple[int, ...]:
-        """Size of the kernel, in taps."""
-        return self.window
-
-    def _channels(self, input_shape: Shape) -> int:
+    def channels_of(self, input_shape: Shape) -> int:
         """Return the number of input channels, checked."""
-        self.check_input_shape(input_shape)
-        channels = input_shape[-1]
-        assert channels is not None
+        channels = super().channels_of(input_shape)
         if channels % self.groups:
             raise ValueError(
                 f"{self.owner}: groups must divide the input's channels, "
                 f"got groups={self.groups} and {channels} channels"
             )
-        if self.built and channels != self._built_for:
-            raise ValueError(
-                f"{self.owner}: the input must have {self._built_for} "
-                f"channels, for which the kernel was made, got {channels}"
-            )
         return channels
+
+    def filters_of(self, channels: int) -> int:
+        """Return ``filters``."""
+        return self.filters
 
     def kernel_shape(self, channels: int) -> tuple[int, ...]:
         """Return (*window, channels / groups, filters)."""
         return (*self.window, channels // self.groups, self.filters)
 
-    def build(self, input_shape: Shape) -> None:
-        """Make kernel and bias."""
-        self._built_for = self._channels(input_shape)
-        shape = self.kernel_shape(self._built_for)
+    def make_kernels(self, channels: int) -> None:
+        """Make the kernel."""
+        shape = self.kernel_shape(channels)
         self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
-        if self.use_bias:
-            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, *output grid, filters)."""
-        self._channels(input_shape)
-        return (input_shape[0], *self.output_grid(input_shape[1:-1]), self.filters)
-
-    def trace(self, builder: Builder, x: Buffer) -> Buffer:
-        """Append convolution, bias and activation."""
+    def convolve(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append one instruction."""
         table = self.table(x.shape[:-1])
         grid = tuple(n for n in self.output_grid(x.shape[:-1]) if n is not None)
         shape, kernel = (*grid, self.filters), builder.parameter(self.kernel)
-        y = builder.apply(self.operator, x, kernel, shape=shape, table=table, groups=self.groups)
-        if self.use_bias:
-            y = builder.apply("add_bias", y, builder.parameter(self.bias), shape=shape)
-        return trace_activation(builder, y, self.activation)
+        return builder.apply(
+            self.operator, x, kernel, shape=shape, table=table, groups=self.groups
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""
         return {
             **super().get_config(),
             "filters": self.filters,
-            "kernel_size": list(self.window),
-            "strides": list(self.strides),
-            "padding": self.padding,
-            "dilation_rate": list(self.dilation_rate),
             "groups": self.groups,
-            "activation": self.activation,
-            "use_bias": self.use_bias,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
         }
 
 
