@@ -58,6 +58,10 @@ EXAMPLES = {
     "GlobalMaxPooling1D": (lambda **k: layers.GlobalMaxPooling1D(**k), (5, 2)),
     "GlobalMaxPooling2D": (lambda **k: layers.GlobalMaxPooling2D(**k), (4, 3, 2)),
     "GlobalMaxPooling3D": (lambda **k: layers.GlobalMaxPooling3D(keepdims=True, **k), (2, 3, 2, 2)),
+    "GroupConv2D": (
+        lambda **k: layers.GroupConv2D(1, 2, "p4m", activation="tanh", **k),
+        (2, 3, 8),
+    ),
     "MaxPooling1D": (lambda **k: layers.MaxPooling1D(3, 2, "same", **k), (6, 2)),
     "MaxPooling2D": (lambda **k: layers.MaxPooling2D(2, **k), (5, 4, 2)),
     "MaxPooling3D": (lambda **k: layers.MaxPooling3D((1, 2, 2), **k), (2, 4, 3, 2)),
@@ -70,6 +74,18 @@ EXAMPLES = {
     "Sequential": (
         lambda **k: Sequential([layers.Conv2D(2, 2, **k), layers.Flatten(**k)]),
         (3, 3, 1),
+    ),
+    "TableConv1D": (
+        lambda **k: layers.TableConv1D([[1, 0, 1], [0, 1, 1]], 3, padding="same", **k),
+        (5, 2),
+    ),
+    "TableConv2D": (
+        lambda **k: layers.TableConv2D([[1, 0], [1, 1], [0, 1]], 2, strides=2, **k),
+        (5, 4, 3),
+    ),
+    "TableConv3D": (
+        lambda **k: layers.TableConv3D([[1, 0], [1, 1]], 2, use_bias=False, **k),
+        (3, 2, 3, 2),
     ),
 }
 

@@ -47,6 +47,35 @@ ARGUMENTS = [
     (lambda: L.Conv2D(8, 3, padding=1), "padding must be one of 'valid', 'same', got 1"),
     (lambda: L.Conv2D(8, 3, groups=0), "groups must be an integer of at least 1, got 0"),
     (lambda: L.Conv2D(8, 3, groups=3), "filters must be a multiple of groups (3), got 8"),
+    (
+        lambda: L.Conv2DTranspose(8, 3, 2, output_padding=(1, 2)),
+        "Conv2DTranspose 'conv2d_transpose': output_padding must be below the strides, (2, 2), "
+        "got (1, 2)",
+    ),
+    (
+        lambda: L.Conv1DTranspose(8, 3, output_padding=-1),
+        "output_padding must be an integer of at least 0",
+    ),
+    (lambda: L.Conv1DTranspose(8, 3, padding="causal"), "padding must be one of 'valid', 'same'"),
+    (lambda: L.Conv2DTranspose(8, 3, 2, dilation_rate=2), "strides above 1 cannot go with"),
+    (lambda: L.Conv3DTranspose(8, 3, groups=3), "filters must be a multiple of groups (3), got 8"),
+    (
+        lambda: L.DepthwiseConv2D(3, depth_multiplier=0),
+        "DepthwiseConv2D 'depthwise_conv2d': depth_multiplier must be an integer of at least 1",
+    ),
+    (lambda: L.DepthwiseConv1D((3, 3)), "kernel_size must be an integer of at least 1"),
+    (lambda: L.DepthwiseConv2D(3, filters=4), "unknown argument 'filters'"),
+    (lambda: L.SeparableConv2D(4, 3, strides=0), "strides must be an integer"),
+    (
+        lambda: L.SeparableConv1D(4, 3, pointwise_initializer="glorot"),
+        "pointwise_initializer: initializer: unknown 'glorot'",
+    ),
+    (
+        lambda: L.Conv1DTranspose(8, 4, 3, "same", output_padding=0).compute_output_shape(
+            (None, 1, 2)
+        ),
+        "an input of (1,) positions gives outputs of (0,); use a larger input, a larger kernel",
+    ),
     (lambda: L.Conv2D(8, 3, use_bias=1), "use_bias must be True or False, got 1"),
     (lambda: L.Conv2D(8, 3, activation="rely"), "activation must be one of 'linear', 'relu'"),
     (lambda: L.Conv2D(8, 3, activation=np.tanh), "activation must be one of 'linear', 'relu'"),

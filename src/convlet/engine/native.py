@@ -17,7 +17,7 @@ from convlet import _native, config
 from convlet.engine.lanes import lanes_for
 from convlet.engine.lowering import Lowering, Segment
 from convlet.engine.operators import OPERATORS
-from convlet.engine.program import Program
+from convlet.engine.program import Instruction, Program
 
 _PLANS_KEPT = 8  # batch sizes of a program, the last ones used
 _plans_lock = threading.Lock()
@@ -160,7 +160,7 @@ def _carried_out(instructions: list[Instruction], arrays: Arrays) -> Arrays:
     for instruction in instructions:
         operands = [results[n] if n in results else arrays[n] for n in instruction.reads]
         function = OPERATORS[instruction.operator].function
-        results[instruction.writes[0]] = function(*operands, **instruction.attributes)
+        results[instruction.writes[0]] = _ready(function(*operands, **instruction.attributes))
     return results
 
 

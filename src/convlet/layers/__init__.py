@@ -1,6 +1,7 @@
 """Layers, with Keras's names and arguments."""
 
 from convlet.layers.activation import ACTIVATIONS, Activation
+from convlet.layers.connected import TableConv1D, TableConv2D, TableConv3D
 from convlet.layers.convolution import Conv1D, Conv2D, Conv3D
 from convlet.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling
 from convlet.layers.depthwise import (
@@ -9,6 +10,7 @@ from convlet.layers.depthwise import (
     SeparableConv1D,
     SeparableConv2D,
 )
+from convlet.layers.group import GroupConv2D
 from convlet.layers.layer import Layer
 from convlet.layers.pooling import (
     AveragePooling1D,
@@ -71,6 +73,7 @@ for _layer in (
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
+    GroupConv2D,
     InputLayer,
     MaxPooling1D,
     MaxPooling2D,
@@ -78,6 +81,9 @@ for _layer in (
     Rescaling,
     SeparableConv1D,
     SeparableConv2D,
+    TableConv1D,
+    TableConv2D,
+    TableConv3D,
 ):
     registry.register(_layer)
 
@@ -119,6 +125,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupConv2D",
     "Input",
     "InputLayer",
     "Layer",
@@ -133,4 +140,7 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "TableConv1D",
+    "TableConv2D",
+    "TableConv3D",
 ]

@@ -11,6 +11,7 @@ from convlet.layers.activation import activation_name, trace_activation
 from convlet.layers.layer import Shape
 from convlet.layers.window import WindowLayer
 
+
 class WeightedWindow(WindowLayer):
     """A window of weights that slides over a grid of ``rank`` axes; then a bias and an activation.
 
@@ -75,8 +76,16 @@ class WeightedWindow(WindowLayer):
         self._built_for = self.channels_of(input_shape)
         self.make_kernels(self._built_for)
         if self.use_bias:
-            shape = (self.filters_of(self._built_for),)
+            shape = (self.bias_size(self._built_for),)
             self.bias = self.add_weight(shape, self.bias_initializer, name="bias")
+
+    def bias_size(self, channels: int) -> int:
+        """Return the number of biases for a number of input channels."""
+        return self.filters_of(channels)
+
+    def bias_buffer(self, builder: Builder) -> Buffer:
+        """Return the bias of each output channel."""
+        return builder.parameter(self.bias)
 
     def make_kernels(self, channels: int) -> None:
         """Make the kernels for a number of input channels."""
@@ -91,7 +100,7 @@ class WeightedWindow(WindowLayer):
         """Append convolution, bias and activation."""
         y = self.convolve(builder, x)
         if self.use_bias:
-            y = builder.apply("add_bias", y, builder.parameter(self.bias), shape=y.shape)
+            y = builder.apply("add_bias", y, self.bias_buffer(builder), shape=y.shape)
         return trace_activation(builder, y, self.activation)
 
     def convolve(self, builder: Builder, x: Buffer) -> Buffer:
@@ -183,9 +192,7 @@ class Conv(WeightedWindow):
         table = self.table(x.shape[:-1])
         grid = tuple(n for n in self.output_grid(x.shape[:-1]) if n is not None)
         shape, kernel = (*grid, self.filters), builder.parameter(self.kernel)
-        return builder.apply(
-            self.operator, x, kernel, shape=shape, table=table, groups=self.groups
-        )
+        return builder.apply(self.operator, x, kernel, shape=shape, table=table, groups=self.groups)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""

@@ -237,7 +237,8 @@ class SeparableConv1D(SeparableConv):
     Notes
     -----
     Input (batch, steps, channels), output (batch, new steps, filters), kernels (taps, channels,
-    depth_multiplier) and (1, channels * depth_multiplier, filters). Source: Chollet, Xception, 2017.
+    depth_multiplier) and (1, channels * depth_multiplier, filters). Source: Chollet, Xception,
+    2017.
     """
 
     rank = 1

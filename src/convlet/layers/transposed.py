@@ -126,8 +126,8 @@ class Conv1DTranspose(ConvTranspose):
     Notes
     -----
     Input (batch, steps, channels), output (batch, new steps, filters), kernel (taps, filters /
-    groups, channels). Sizes are those of Keras 3. Source: lecture 001, the input gradient; Zeiler et al.,
-    Deconvolutional networks, 2010.
+    groups, channels). Sizes are those of Keras 3. Source: lecture 001, the input gradient; Zeiler
+    et al., Deconvolutional networks, 2010.
     """
 
     rank = 1

@@ -287,6 +287,12 @@ def transposed_tap_table(
     dilation = arguments.per_axis(owner, "dilation_rate", dilation_rate, rank)
     added = output_paddings(owner, output_padding, stride)
     axes = tuple(map(_transposed_axis, shape, kernel, stride, dilation, [word] * rank, added))
+    if any(axis.size < 1 for axis in axes):
+        sizes = tuple(axis.size for axis in axes)
+        raise ValueError(
+            f"{owner}: an input of {shape} positions gives outputs of {sizes}; use a larger input, "
+            "a larger kernel or more output_padding"
+        )
     return TapTable(axes)
 
 
