@@ -105,12 +105,13 @@ void define_stages(nb::module_& m) {
     m.def(
         "kernel_gradient",
         [](Plan& plan, std::string name, const TapTable& table, const ShapeTuple& shape, int x,
-           int delta, int gradient, bool whole_batch, const TapTable* unpool, int winner) {
+           int delta, int gradient, bool whole_batch, bool local, const TapTable* unpool,
+           int winner) {
             convlet::kernel_gradient(plan, std::move(name), table, shape_from(shape), x, delta,
-                                     gradient, whole_batch, unpool, winner);
+                                     gradient, whole_batch, local, unpool, winner);
         },
         "plan"_a, "name"_a, "table"_a, "shape"_a, "x"_a, "delta"_a, "gradient"_a, "whole_batch"_a,
-        "unpool"_a.none() = nb::none(), "winner"_a = -1);
+        "local"_a, "unpool"_a.none() = nb::none(), "winner"_a = -1);
     m.def("pack_lines", [](Plan& plan, std::string name, int slot, const TapTable& table,
                            const ShapeTuple& shape) {
         return convlet::pack_lines(plan, std::move(name), slot, table, shape_from(shape));
@@ -126,6 +127,18 @@ void define_stages(nb::module_& m) {
              const ShapeTuple& shape, int weights, int delta, int winner, int x_delta) {
               convlet::winner_input_gradient(plan, std::move(name), table, pool,
                                              shape_from(shape), weights, delta, winner, x_delta);
+          });
+    m.def("local_convolution",
+          [](Plan& plan, std::string name, const TapTable& table, const ShapeTuple& shape,
+             int kernel_slot, int x, int y) {
+              convlet::local_convolution(plan, std::move(name), table, shape_from(shape),
+                                         kernel_slot, x, y);
+          });
+    m.def("local_input_gradient",
+          [](Plan& plan, std::string name, const TapTable& table, const ShapeTuple& shape,
+             int kernel_slot, int delta, int x_delta) {
+              convlet::local_input_gradient(plan, std::move(name), table, shape_from(shape),
+                                            kernel_slot, delta, x_delta);
           });
     m.def("bias_gradient", &convlet::bias_gradient);
     m.def("max_pool", &convlet::max_pool);

@@ -25,6 +25,7 @@ namespace CONVLET_TARGET {
 #include "kernels/convolution.hpp"
 #include "kernels/kernel_gradient.hpp"
 #include "kernels/winners.hpp"
+#include "kernels/local.hpp"
 #include "kernels/softmax.hpp"
 #include "kernels/losses.hpp"
 #include "kernels/elementwise.hpp"
@@ -44,6 +45,8 @@ const Kernels KERNELS = {
     padded_to_block,
     winner_kernel_gradient,
     winner_input_gradient,
+    local_convolution,
+    local_input_gradient,
     max_pool,
     max_pool_gradient,
     average_pool,

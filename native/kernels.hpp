@@ -98,6 +98,7 @@ struct KernelGradient {
     // between images of delta, which then is [image][position][row]. Otherwise images is 1.
     int64_t images, x_step, delta_step;
     bool by_rows;  // with one lane, or over the whole batch
+    int64_t set_step;  // floats of the gradient that belong to each output alone, or 0
     // delta may be that of a max pooling behind the convolution, spread out band by band
     const Gather* unpool;
     const uint8_t* winner;
@@ -121,6 +122,13 @@ struct Winners {
 struct Meeting {
     int64_t place;
     float delta;
+};
+
+// A locally connected layer; `weights` are [output][tap][channel][row].
+struct Local {
+    Gather table;
+    int64_t lanes, channels, rows;
+    const float* weights;
 };
 
 struct Pooling {
@@ -179,6 +187,9 @@ struct Kernels {
                                    float* gradient, Share);
     void (*winner_input_gradient)(const Winners&, const float* weights, const float* delta,
                                   float* images, Meeting* meetings, int64_t* ends, Share);
+
+    void (*local_convolution)(const Local&, const float* x, float* y, Share);
+    void (*local_input_gradient)(const Local&, const float* delta, float* x_delta, Share);
 
     void (*max_pool)(const Pooling&, const float* x, float* y, Share);
     void (*max_pool_gradient)(const Pooling&, const float* delta, float* x_delta, Share);

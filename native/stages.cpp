@@ -120,9 +120,9 @@ void convolution(Plan& plan, std::string name, const TapTable& taps, const Kerne
 }
 
 void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const KernelShape& shape,
-                     int x, int delta, int gradient, bool whole_batch, const TapTable* unpool,
-                     int winner) {
-    const auto sets = taps.sets(shape.groups == 1);
+                     int x, int delta, int gradient, bool whole_batch, bool local,
+                     const TapTable* unpool, int winner) {
+    const auto sets = local ? taps.sets_of_outputs() : taps.sets(shape.groups == 1);
     const Table spread = unpool ? unpool->gather(true, true) : nullptr;
     const Gather table = taps.gather(false, shape.groups == 1)->view();
     const int64_t row = shape.groups * shape.rows * plan.lanes();
@@ -135,6 +135,7 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
     a.images = whole_batch ? plan.images() : 1;
     a.by_rows = whole_batch || plan.lanes() == 1;
     a.x_step = plan.step(x) / 4;
+    a.set_step = local ? shape.taps * shape.channels * shape.rows : 0;
     a.delta_step = table.outputs * shape.groups * shape.rows;
     a.band_outputs = std::max<int64_t>(1, std::min(a.outputs, BAND_BYTES / (4 * row)));
     if (unpool) plan.need_scratch(4 * row * a.band_outputs);
@@ -166,6 +167,33 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
         const float* deltas = images < 0 ? call.buffer(delta) : call.plan.memory(images);
         call.plan.kernels().kernel_gradient(k, call.buffer(x), deltas,
                                             call.plan.gradient(gradient, call), call.share);
+    });
+}
+
+namespace {
+
+Local local_of(const Call& call, const Table& table, const KernelShape& shape, int kernel_slot) {
+    return {table->view(), call.plan.lanes(), shape.channels, shape.rows, call.slot(kernel_slot)};
+}
+
+}  // namespace
+
+void local_convolution(Plan& plan, std::string name, const TapTable& taps, const KernelShape& shape,
+                       int kernel_slot, int x, int y) {
+    const Table table = taps.gather(false, true);
+    plan.add(std::move(name), operations_of(plan, taps, shape), [=](const Call& call) {
+        call.plan.kernels().local_convolution(local_of(call, table, shape, kernel_slot),
+                                              call.buffer(x), call.buffer(y), call.share);
+    });
+}
+
+void local_input_gradient(Plan& plan, std::string name, const TapTable& taps,
+                          const KernelShape& shape, int kernel_slot, int delta, int x_delta) {
+    const Table table = taps.gather(true, true);
+    plan.add(std::move(name), operations_of(plan, taps, shape), [=](const Call& call) {
+        call.plan.kernels().local_input_gradient(local_of(call, table, shape, kernel_slot),
+                                                 call.buffer(delta), call.buffer(x_delta),
+                                                 call.share);
     });
 }
 

@@ -36,9 +36,15 @@ struct FusedWithConvolution {
 void convolution(Plan&, std::string name, const TapTable&, const KernelShape&, bool transposed,
                  int weights, int x, int y, const FusedWithConvolution&);
 
-// With `unpool`, delta is that of the max pooling behind the convolution.
+// `local`: each output has weights of its own. With `unpool`, delta is that of the max pooling behind the convolution.
 void kernel_gradient(Plan&, std::string name, const TapTable&, const KernelShape&, int x,
-                     int delta, int gradient, bool whole_batch, const TapTable* unpool, int winner);
+                     int delta, int gradient, bool whole_batch, bool local, const TapTable* unpool,
+                     int winner);
+// Locally connected layers; the kernel is read from its slot, and its gradient sums over the batch.
+void local_convolution(Plan&, std::string name, const TapTable&, const KernelShape&, int kernel_slot,
+                       int x, int y);
+void local_input_gradient(Plan&, std::string name, const TapTable&, const KernelShape&,
+                          int kernel_slot, int delta, int x_delta);
 void bias_gradient(Plan&, std::string name, int delta, int gradient, int64_t positions,
                    int64_t channels);
 

@@ -189,6 +189,15 @@ TapSets::TapSets(const std::vector<Axis>& axes, bool merge) {
     });
 }
 
+TapSets::TapSets(const Gather& table) {
+    for (int32_t o = 0; o < table.outputs; ++o) {
+        const int32_t pattern = table.pattern[o];
+        const Run* first = table.runs + table.first_run[pattern];
+        const Run* last = table.runs + table.first_run[pattern + 1];
+        if (first != last) sets_.push_back({{o}, {table.base[o]}, {first, last}});
+    }
+}
+
 std::vector<TapSet> TapSets::view() const {
     std::vector<TapSet> views;
     for (const Set& set : sets_)
@@ -202,6 +211,10 @@ std::shared_ptr<const GatherTable> TapTable::gather(bool transposed, bool merge)
     auto& table = gathers_[2 * transposed + merge];
     if (!table) table = std::make_shared<GatherTable>(axes_, transposed, merge);
     return table;
+}
+
+std::shared_ptr<const TapSets> TapTable::sets_of_outputs() const {
+    return std::make_shared<TapSets>(gather(false, true)->view());
 }
 
 std::shared_ptr<const TapSets> TapTable::sets(bool merge) const {

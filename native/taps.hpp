@@ -55,6 +55,8 @@ private:
 class TapSets {
 public:
     TapSets(const std::vector<Axis>& axes, bool merge);
+    // One set for each output that reads something.
+    explicit TapSets(const Gather&);
     std::vector<TapSet> view() const;
 
 private:
@@ -72,6 +74,7 @@ public:
     const std::vector<Axis>& axes() const { return axes_; }
     std::shared_ptr<const GatherTable> gather(bool transposed, bool merge) const;
     std::shared_ptr<const TapSets> sets(bool merge) const;
+    std::shared_ptr<const TapSets> sets_of_outputs() const;
 
 private:
     std::vector<Axis> axes_;

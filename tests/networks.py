@@ -62,6 +62,18 @@ EXAMPLES = {
         lambda **k: layers.GroupConv2D(1, 2, "p4m", activation="tanh", **k),
         (2, 3, 8),
     ),
+    "LocallyConnected1D": (
+        lambda **k: layers.LocallyConnected1D(3, 2, padding="same", dilation_rate=2, **k),
+        (4, 2),
+    ),
+    "LocallyConnected2D": (
+        lambda **k: layers.LocallyConnected2D(2, (2, 3), (2, 1), activation="tanh", **k),
+        (4, 4, 2),
+    ),
+    "LocallyConnected3D": (
+        lambda **k: layers.LocallyConnected3D(2, 2, use_bias=False, **k),
+        (3, 2, 3, 2),
+    ),
     "MaxPooling1D": (lambda **k: layers.MaxPooling1D(3, 2, "same", **k), (6, 2)),
     "MaxPooling2D": (lambda **k: layers.MaxPooling2D(2, **k), (5, 4, 2)),
     "MaxPooling3D": (lambda **k: layers.MaxPooling3D((1, 2, 2), **k), (2, 4, 3, 2)),

@@ -165,7 +165,8 @@ static void kernel_gradient(const KernelGradient& a, const float* x, const float
             const TapSet& set = a.sets[s];
             const Range outputs = between(set, first, last);
             for (int64_t r = 0; r < set.runs; ++r)
-                gradient_of_run(a, set, set.run[r], outputs, x, deltas, gradient, share, &unit);
+                gradient_of_run(a, set, set.run[r], outputs, x, deltas,
+                                gradient + set.output[0] * a.set_step, share, &unit);
         }
     }
 }

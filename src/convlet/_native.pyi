@@ -99,6 +99,7 @@ def kernel_gradient(
     delta: int,
     gradient: int,
     whole_batch: bool,
+    local: bool,
     unpool: TapTable | None = None,
     winner: int = -1,
 ) -> None: ...
@@ -124,6 +125,12 @@ def winner_input_gradient(
     delta: int,
     winner: int,
     x_delta: int,
+) -> None: ...
+def local_convolution(
+    plan: Plan, name: str, table: TapTable, shape: _Shape, kernel: int, x: int, y: int
+) -> None: ...
+def local_input_gradient(
+    plan: Plan, name: str, table: TapTable, shape: _Shape, kernel: int, delta: int, x_delta: int
 ) -> None: ...
 def bias_gradient(
     plan: Plan, name: str, delta: int, gradient: int, positions: int, channels: int

@@ -181,6 +181,8 @@ class _Fusion:
             spread = self._spread_late.get(delta)
             if spread is not None:
                 return Step((spread, instruction), by_winners=self._pays(spread, instruction))
+        if operator == "local_conv_kernel_gradient":
+            return Step((instruction,), True)
         if operator in ("conv_kernel_gradient", "dense_kernel_gradient"):
             return Step((instruction,), sums_over_batch(self._program, instruction))
         return Step((instruction,), instruction.whole_batch)

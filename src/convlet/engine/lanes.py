@@ -20,7 +20,7 @@ from convlet.ops import TapTable
 LANES = (1, 16, 32)
 """Numbers of images in a block. 64 was never ahead: its blocks outgrow the cache."""
 
-_OPERATORS = ("conv", "dense")
+_OPERATORS = ("conv", "dense", "local")
 _CACHE = 1 << 20  # bytes of a block's activations beyond which kernel gradients become slower
 _KEPT_WEIGHTS = 1 << 16  # a kernel of so many weights stays in the cache between blocks
 
@@ -72,6 +72,8 @@ def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int)
         if not program.buffers[n].per_image
     )
     *_, channels, filters = kernel
+    if operator.startswith("local"):
+        channels //= instruction.attributes["table"].taps
     groups = instruction.attributes.get("groups", 1)
     work = float(lanes * _meetings(instruction, shapes[0]) * channels * filters)
     work *= _WIDE if lanes > 16 else 1.0

@@ -345,8 +345,11 @@ class Lowering:
         if "table" not in instruction.attributes:
             positions, _ = self._grid(instruction.reads[0])
             return native_identity(positions), (1, 1, channels, rows)
-        groups = instruction.attributes["groups"]
         table = native_table(instruction.attributes["table"])
+        if instruction.operator.startswith("local"):
+            taps = instruction.attributes["table"].taps
+            return table, (taps, 1, channels // taps, rows)
+        groups = instruction.attributes["groups"]
         return table, (math.prod(window), groups, channels, rows // groups)
 
     # --- one method for each kind of step ---
@@ -396,6 +399,21 @@ class Lowering:
             **fused,
         )
 
+    def _local(self, step: Step) -> None:
+        """Locally connected layers and their input gradients."""
+        (instruction,) = step.instructions
+        x, kernel = instruction.reads
+        is_gradient = instruction.operator.endswith("gradient")
+        stage = _native.local_input_gradient if is_gradient else _native.local_convolution
+        stage(
+            self.plan,
+            step.name,
+            *self._window(instruction),
+            self.slot(kernel),
+            self._buffer(x),
+            self._buffer(instruction.writes[0]),
+        )
+
     def _kernel_gradient(self, step: Step) -> None:
         last = step.instructions[-1]
         x, delta = last.reads
@@ -430,6 +448,7 @@ class Lowering:
             self._buffer(delta),
             self._gradient(last.writes[0]),
             step.whole_batch,
+            step.kind.startswith("local"),
             **fused,
         )
 
@@ -543,6 +562,9 @@ _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
     "dense_input_gradient": Lowering._convolution,
     "conv_kernel_gradient": Lowering._kernel_gradient,
     "dense_kernel_gradient": Lowering._kernel_gradient,
+    "local_conv": Lowering._local,
+    "local_conv_input_gradient": Lowering._local,
+    "local_conv_kernel_gradient": Lowering._kernel_gradient,
     "bias_gradient": Lowering._bias_gradient,
     "add_bias": Lowering._add_bias,
     "max_pool": Lowering._pooling,

@@ -89,6 +89,17 @@ OPERATORS: dict[str, Operator] = {
         ops.add_bias, "x bias", "y", (Gradient("x"), Gradient("bias", "bias_gradient"))
     ),
     "bias_gradient": Operator(ops.bias_gradient, "δ", "δbias"),
+    "local_conv": Operator(
+        ops.local_conv,
+        "x kernel",
+        "y",
+        (
+            Gradient("x", "local_conv_input_gradient", "δ kernel"),
+            Gradient("kernel", "local_conv_kernel_gradient", "x δ"),
+        ),
+    ),
+    "local_conv_input_gradient": Operator(ops.local_conv_input_gradient, "δ kernel", "δx"),
+    "local_conv_kernel_gradient": Operator(ops.local_conv_kernel_gradient, "x δ", "δkernel"),
     # weights alone, no images
     "tie": Operator(ops.tie, "weights", "kernel", (Gradient("weights", "tie_gradient"),)),
     "tie_gradient": Operator(ops.tie_gradient, "δ", "δweights"),

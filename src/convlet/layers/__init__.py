@@ -12,6 +12,7 @@ from convlet.layers.depthwise import (
 )
 from convlet.layers.group import GroupConv2D
 from convlet.layers.layer import Layer
+from convlet.layers.local import LocallyConnected1D, LocallyConnected2D, LocallyConnected3D
 from convlet.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -75,6 +76,9 @@ for _layer in (
     GlobalMaxPooling3D,
     GroupConv2D,
     InputLayer,
+    LocallyConnected1D,
+    LocallyConnected2D,
+    LocallyConnected3D,
     MaxPooling1D,
     MaxPooling2D,
     MaxPooling3D,
@@ -129,6 +133,9 @@ __all__ = [
     "Input",
     "InputLayer",
     "Layer",
+    "LocallyConnected1D",
+    "LocallyConnected2D",
+    "LocallyConnected3D",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",

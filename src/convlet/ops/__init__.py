@@ -28,6 +28,11 @@ from convlet.ops.elementwise import (
     reshape,
     reshape_gradient,
 )
+from convlet.ops.local import (
+    local_conv,
+    local_conv_input_gradient,
+    local_conv_kernel_gradient,
+)
 from convlet.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from convlet.ops.signal import convolve, correlate
 from convlet.ops.taps import TapTable, tap_table, transposed_tap_table
@@ -51,6 +56,9 @@ __all__ = [
     "dense_input_gradient",
     "dense_kernel_gradient",
     "dropout",
+    "local_conv",
+    "local_conv_input_gradient",
+    "local_conv_kernel_gradient",
     "log_softmax",
     "log_softmax_gradient",
     "max_pool",
