@@ -17,6 +17,7 @@
 namespace nb = nanobind;
 using namespace nb::literals;
 using convlet::Activation;
+using convlet::ActivationName;
 using convlet::KernelShape;
 using convlet::Loss;
 using convlet::Plan;
@@ -61,6 +62,13 @@ KernelShape shape_from(const std::tuple<int64_t, int64_t, int64_t, int64_t>& t) 
 }
 using ShapeTuple = std::tuple<int64_t, int64_t, int64_t, int64_t>;
 
+Activation activation_from(ActivationName name, const std::vector<float>& parameters) {
+    Activation activation{name, {}};
+    for (size_t i = 0; i < parameters.size() && i < 3; ++i)
+        activation.parameters[i] = parameters[i];
+    return activation;
+}
+
 // Lists of arrays of the same lengths; without momentum those of velocities are empty.
 std::vector<bool> gradient_descent(const nb::list& values, const nb::list& gradients,
                                    const nb::list& velocities, const nb::list& new_values,
@@ -95,13 +103,14 @@ void define_stages(nb::module_& m) {
         "convolution",
         [](Plan& plan, std::string name, const TapTable& table, const ShapeTuple& shape,
            bool transposed, int weights, int x, int y, int bias, const TapTable* pool, int winner,
-           Activation activation) {
+           ActivationName activation, const std::vector<float>& parameters) {
             convlet::convolution(plan, std::move(name), table, shape_from(shape), transposed,
-                                 weights, x, y, {bias, pool, winner, activation});
+                                 weights, x, y,
+                                 {bias, pool, winner, activation_from(activation, parameters)});
         },
         "plan"_a, "name"_a, "table"_a, "shape"_a, "transposed"_a, "weights"_a, "x"_a, "y"_a,
         "bias"_a = -1, "pool"_a.none() = nb::none(), "winner"_a = -1,
-        "activation"_a = Activation::linear);
+        "activation"_a = ActivationName::linear, "parameters"_a = std::vector<float>());
     m.def(
         "kernel_gradient",
         [](Plan& plan, std::string name, const TapTable& table, const ShapeTuple& shape, int x,
@@ -145,8 +154,19 @@ void define_stages(nb::module_& m) {
     m.def("max_pool_gradient", &convlet::max_pool_gradient);
     m.def("average_pool", &convlet::average_pool);
     m.def("average_pool_gradient", &convlet::average_pool_gradient);
-    m.def("activation", &convlet::activation);
-    m.def("activation_gradient", &convlet::activation_gradient);
+    m.def("activation", [](Plan& plan, std::string name, ActivationName function,
+                           const std::vector<float>& parameters, int x, int y, int64_t size) {
+        convlet::activation(plan, std::move(name), activation_from(function, parameters), x, y,
+                            size);
+    });
+    m.def("activation_gradient",
+          [](Plan& plan, std::string name, ActivationName function,
+             const std::vector<float>& parameters, int delta, int known, int x_delta,
+             int64_t size) {
+              convlet::activation_gradient(plan, std::move(name),
+                                           activation_from(function, parameters), delta, known,
+                                           x_delta, size);
+          });
     m.def("softmax", &convlet::softmax);
     m.def("softmax_gradient", &convlet::softmax_gradient);
     m.def("loss", [](Plan& plan, std::string name, Loss loss, bool from_logits, float smoothing,
@@ -184,22 +204,23 @@ NB_MODULE(_native, m) {
     m.def("gradient_descent", &gradient_descent,
           "A step of gradient descent for lists of arrays; tells of each whether it is finite.");
 
-    nb::enum_<Activation>(m, "Activation")
-        .value("linear", Activation::linear)
-        .value("relu", Activation::relu)
-        .value("relu6", Activation::relu6)
-        .value("leaky_relu", Activation::leaky_relu)
-        .value("elu", Activation::elu)
-        .value("selu", Activation::selu)
-        .value("tanh", Activation::tanh)
-        .value("sigmoid", Activation::sigmoid)
-        .value("hard_sigmoid", Activation::hard_sigmoid)
-        .value("softplus", Activation::softplus)
-        .value("softsign", Activation::softsign)
-        .value("exponential", Activation::exponential)
-        .value("silu", Activation::silu)
-        .value("gelu", Activation::gelu)
-        .value("mish", Activation::mish);
+    nb::enum_<ActivationName>(m, "Activation")
+        .value("linear", ActivationName::linear)
+        .value("relu", ActivationName::relu)
+        .value("relu6", ActivationName::relu6)
+        .value("leaky_relu", ActivationName::leaky_relu)
+        .value("elu", ActivationName::elu)
+        .value("selu", ActivationName::selu)
+        .value("tanh", ActivationName::tanh)
+        .value("sigmoid", ActivationName::sigmoid)
+        .value("hard_sigmoid", ActivationName::hard_sigmoid)
+        .value("softplus", ActivationName::softplus)
+        .value("softsign", ActivationName::softsign)
+        .value("exponential", ActivationName::exponential)
+        .value("silu", ActivationName::silu)
+        .value("gelu", ActivationName::gelu)
+        .value("mish", ActivationName::mish)
+        .value("rectifier", ActivationName::rectifier);
     nb::enum_<Loss>(m, "Loss")
         .value("squared_error", Loss::squared_error)
         .value("binary_crossentropy", Loss::binary_crossentropy)

@@ -70,9 +70,16 @@ struct Tiles {
 
 // --- what kernels are told ---
 
-enum class Activation : int32_t {
+enum class ActivationName : int32_t {
     linear, relu, relu6, leaky_relu, elu, selu, tanh, sigmoid, hard_sigmoid, softplus, softsign,
-    exponential, silu, gelu, mish
+    exponential, silu, gelu, mish,
+    rectifier
+};
+// An activation function, with what Keras's layers may choose: the slope of leaky_relu, the alpha of
+// elu; the negative slope, the threshold and the largest value of rectifier.
+struct Activation {
+    ActivationName name = ActivationName::linear;
+    float parameters[3] = {};
 };
 
 // y[o][r] = bias[r] + sum over taps and channels of weight * x, and what is fused with it.
@@ -196,8 +203,8 @@ struct Kernels {
     void (*average_pool)(const Pooling&, const float* x, float* y, Share);
     void (*average_pool_gradient)(const Pooling&, const float* delta, float* x_delta, Share);
 
-    void (*activation)(Activation, const float* x, float* y, int64_t count, Share);
-    void (*activation_gradient)(Activation, const float* delta, const float* known, float* x_delta,
+    void (*activation)(const Activation&, const float* x, float* y, int64_t count, Share);
+    void (*activation_gradient)(const Activation&, const float* delta, const float* known, float* x_delta,
                                 int64_t count, Share);
     void (*softmax)(const float* x, float* y, int64_t positions, int64_t channels, int64_t lanes,
                     bool logarithm, Share);

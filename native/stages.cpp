@@ -265,15 +265,16 @@ void average_pool_gradient(Plan& plan, std::string name, const TapTable& taps, i
     });
 }
 
-void activation(Plan& plan, std::string name, Activation function, int x, int y, int64_t size) {
+void activation(Plan& plan, std::string name, const Activation& function, int x, int y,
+                int64_t size) {
     plan.add(std::move(name), 0, [=](const Call& call) {
         call.plan.kernels().activation(function, call.buffer(x), call.buffer(y),
                                        size * call.plan.lanes(), call.share);
     });
 }
 
-void activation_gradient(Plan& plan, std::string name, Activation function, int delta, int known,
-                         int x_delta, int64_t size) {
+void activation_gradient(Plan& plan, std::string name, const Activation& function, int delta,
+                         int known, int x_delta, int64_t size) {
     plan.add(std::move(name), 0, [=](const Call& call) {
         call.plan.kernels().activation_gradient(function, call.buffer(delta), call.buffer(known),
                                                 call.buffer(x_delta), size * call.plan.lanes(),

@@ -31,7 +31,7 @@ struct FusedWithConvolution {
     int bias_slot = -1;
     const TapTable* pool = nullptr;
     int winner = -1;
-    Activation activation = Activation::linear;
+    Activation activation;
 };
 void convolution(Plan&, std::string name, const TapTable&, const KernelShape&, bool transposed,
                  int weights, int x, int y, const FusedWithConvolution&);
@@ -56,8 +56,8 @@ void average_pool(Plan&, std::string name, const TapTable&, int64_t channels, in
 void average_pool_gradient(Plan&, std::string name, const TapTable&, int64_t channels, int delta,
                            int x_delta);
 
-void activation(Plan&, std::string name, Activation, int x, int y, int64_t size);
-void activation_gradient(Plan&, std::string name, Activation, int delta, int known, int x_delta,
+void activation(Plan&, std::string name, const Activation&, int x, int y, int64_t size);
+void activation_gradient(Plan&, std::string name, const Activation&, int delta, int known, int x_delta,
                          int64_t size);
 void softmax(Plan&, std::string name, bool logarithm, int x, int y, int64_t positions,
              int64_t channels);

@@ -48,6 +48,7 @@ EXAMPLES = {
         (5, 6, 3),
     ),
     "Dropout": (lambda **k: layers.Dropout(0.4, seed=1, **k), (6,)),
+    "ELU": (lambda **k: layers.ELU(0.7, **k), (3, 4)),
     "Flatten": (lambda **k: layers.Flatten(**k), (3, 2, 2)),
     "GlobalAveragePooling1D": (lambda **k: layers.GlobalAveragePooling1D(**k), (5, 2)),
     "GlobalAveragePooling2D": (
@@ -62,6 +63,7 @@ EXAMPLES = {
         lambda **k: layers.GroupConv2D(1, 2, "p4m", activation="tanh", **k),
         (2, 3, 8),
     ),
+    "LeakyReLU": (lambda **k: layers.LeakyReLU(0.1, **k), (5, 3)),
     "LocallyConnected1D": (
         lambda **k: layers.LocallyConnected1D(3, 2, padding="same", dilation_rate=2, **k),
         (4, 2),
@@ -77,6 +79,7 @@ EXAMPLES = {
     "MaxPooling1D": (lambda **k: layers.MaxPooling1D(3, 2, "same", **k), (6, 2)),
     "MaxPooling2D": (lambda **k: layers.MaxPooling2D(2, **k), (5, 4, 2)),
     "MaxPooling3D": (lambda **k: layers.MaxPooling3D((1, 2, 2), **k), (2, 4, 3, 2)),
+    "ReLU": (lambda **k: layers.ReLU(1.5, 0.1, 0.25, **k), (4, 5)),
     "Rescaling": (lambda **k: layers.Rescaling([0.5, 2.0], 1.0, **k), (3, 2)),
     "SeparableConv1D": (lambda **k: layers.SeparableConv1D(4, 2, 2, use_bias=False, **k), (7, 3)),
     "SeparableConv2D": (
@@ -87,6 +90,7 @@ EXAMPLES = {
         lambda **k: Sequential([layers.Conv2D(2, 2, **k), layers.Flatten(**k)]),
         (3, 3, 1),
     ),
+    "Softmax": (lambda **k: layers.Softmax(**k), (2, 3)),
     "TableConv1D": (
         lambda **k: layers.TableConv1D([[1, 0, 1], [0, 1, 1]], 3, padding="same", **k),
         (5, 2),

@@ -40,6 +40,7 @@ class Activation(Enum):
     silu = ...
     gelu = ...
     mish = ...
+    rectifier = ...
 
 class Loss(Enum):
     squared_error = ...
@@ -89,6 +90,7 @@ def convolution(
     pool: TapTable | None = None,
     winner: int = -1,
     activation: Activation = Activation.linear,
+    parameters: Sequence[float] = (),
 ) -> None: ...
 def kernel_gradient(
     plan: Plan,
@@ -159,9 +161,24 @@ def average_pool(plan: Plan, name: str, table: TapTable, channels: int, x: int, 
 def average_pool_gradient(
     plan: Plan, name: str, table: TapTable, channels: int, delta: int, x_delta: int
 ) -> None: ...
-def activation(plan: Plan, name: str, function: Activation, x: int, y: int, size: int) -> None: ...
+def activation(
+    plan: Plan,
+    name: str,
+    function: Activation,
+    parameters: Sequence[float],
+    x: int,
+    y: int,
+    size: int,
+) -> None: ...
 def activation_gradient(
-    plan: Plan, name: str, function: Activation, delta: int, known: int, x_delta: int, size: int
+    plan: Plan,
+    name: str,
+    function: Activation,
+    parameters: Sequence[float],
+    delta: int,
+    known: int,
+    x_delta: int,
+    size: int,
 ) -> None: ...
 def softmax(
     plan: Plan, name: str, logarithm: bool, x: int, y: int, positions: int, channels: int

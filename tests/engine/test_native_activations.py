@@ -152,3 +152,33 @@ def test_softmax_and_its_gradient(operator, channels, lanes, instruction_set):
 
     program = program_of(network, (2, channels))
     assert_near(program, normal_feeds(program, 19), instruction_set, lanes)
+
+
+CHOSEN = [
+    ("leaky_relu", {"negative_slope": 0.01}),
+    ("elu", {"alpha": 0.3}),
+    ("rectifier", {"negative_slope": 0.5, "threshold": 1.5, "max_value": 4.0}),
+]
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize(("function", "parameters"), CHOSEN)
+@pytest.mark.parametrize("fused", [True, False])
+def test_chosen_parameters(fused, function, parameters, instruction_set):
+    def network(builder, x):
+        kernel = builder.parameter(integer_variable("kernel", x.shape[-1], x.shape[-1]))
+        x = builder.apply("dense", x, kernel, shape=x.shape)
+        if not fused:
+            x = builder.apply("softmax", x, shape=x.shape)
+        operator = "activation" if ELEMENTWISE[function].of_output else "activation_of_input"
+        return builder.apply(operator, x, shape=x.shape, function=function, **parameters)
+
+    program = program_of(network, (3, 7))
+    for lanes in LANES:
+        feeds = normal_feeds(program, 18)
+        assert_near(program, feeds | {"input": feeds["input"] * 2}, instruction_set, lanes)
+    program = program_of(network, (3, 7), training=False)
+    for special in (np.nan, np.inf, -np.inf):
+        feeds = normal_feeds(program, 3)
+        feeds["input"][1, 1, 1] = special
+        assert_near(program, feeds, instruction_set, 16)

@@ -103,7 +103,12 @@ def test_instruction_sets_differ_where_a_product_and_a_sum_are_fused():
 
 
 def test_every_operator_has_stages_or_is_pythons_or_costs_nothing():
-    known = {*lowering._WRITERS, *lowering._PYTHON, *lowering._RESHAPES}
+    known = {
+        *lowering._WRITERS,
+        *lowering._PYTHON,
+        *lowering._RESHAPES,
+        *lowering._ON_WEIGHTS,
+    }
     assert set(OPERATORS) == known
 
 

@@ -6,7 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convlet import Sequential, layers, random
-from native_runs import BATCHES, BEST, INSTRUCTION_SETS, LANES, assert_near, normal_feeds
+from native_runs import (
+    BATCHES,
+    BEST,
+    INSTRUCTION_SETS,
+    LANES,
+    assert_equal,
+    assert_near,
+    integer_feeds,
+    integer_variable,
+    normal_feeds,
+    program_of,
+)
 from networks import EXAMPLES
 
 
@@ -135,3 +146,23 @@ def test_images_of_one_pixel():
     program = model.program("train", (1, 1, 1))
     for images in BATCHES:
         assert_near(program, normal_feeds(program, images), BEST)
+
+
+def test_tied_weights_that_are_used_twice():
+    """Their gradients go through both kernels and add up, as the reference has it."""
+    index = np.array([[0, 1, 2, -1], [3, 4, 0, 1], [2, 2, -1, 3], [4, 0, 1, 2]])
+
+    def network(builder, x):
+        weights = integer_variable("tied", 5)
+        for _ in range(2):
+            x = builder.apply("dense", x, builder.tied(weights, index), shape=x.shape)
+        return x
+
+    program = program_of(network, (3, 4))
+    for lanes in LANES:
+        assert_equal(program, integer_feeds(program, 18), BEST, lanes)
+    model = compiled([layers.Input((6, 2)), layers.TableConv1D([[1, 0], [1, 1]], 3)])
+    x = np.random.default_rng(0).normal(size=(4, 6, 2)).astype(np.float32)
+    before = model.predict_on_batch(x)
+    model.layers[0].set_weights([2 * w for w in model.layers[0].get_weights()])
+    np.testing.assert_array_equal(model.predict_on_batch(x), 2 * before)

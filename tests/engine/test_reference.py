@@ -48,6 +48,30 @@ def conv(builder: Builder, x: Buffer) -> Buffer:
     return add_conv(builder, x, kernel, groups=2, strides=2, padding="same")
 
 
+def conv_transpose(builder: Builder, x: Buffer) -> Buffer:
+    table = ops.transposed_tap_table(x.shape[:-1], (3, 2), 2, "same", 1)
+    kernel = builder.parameter(variable("transposed", 3, 2, 3, CHANNELS))
+    shape = (*table.input_shape, 3)
+    return builder.apply("conv_transpose", x, kernel, shape=shape, table=table, groups=1)
+
+
+def local_conv(builder: Builder, x: Buffer) -> Buffer:
+    table = ops.tap_table(x.shape[:-1], (3, 2), 2, "same")
+    positions = int(np.prod(table.output_shape))
+    kernel = builder.parameter(variable("local", positions, 6 * CHANNELS, 2))
+    shape = (*table.output_shape, 2)
+    return builder.apply("local_conv", x, kernel, shape=shape, table=table)
+
+
+def tie(builder: Builder, x: Buffer) -> Buffer:
+    """Return a dense layer with five weights in twelve places, used twice."""
+    index = np.array([[0, 1, 2, -1], [3, 4, 0, 1], [2, 2, -1, 3], [4, 0, 1, 2]])
+    weights = variable("tied", 5)
+    for _ in range(2):
+        x = builder.apply("dense", x, builder.tied(weights, index), shape=x.shape)
+    return x
+
+
 def dense(builder: Builder, x: Buffer) -> Buffer:
     return add_dense(builder, x, variable("dense", CHANNELS, 3))
 
@@ -96,8 +120,11 @@ def loss(builder: Builder, x: Buffer) -> Buffer:
 
 NETWORKS: dict[str, Callable[[Builder, Buffer], Buffer]] = {
     "conv": conv,
+    "conv_transpose": conv_transpose,
     "dense": dense,
     "add_bias": add_bias,
+    "local_conv": local_conv,
+    "tie": tie,
     "max_pool": pooling("max_pool"),
     "average_pool": pooling("average_pool"),
     "activation": channelwise("activation", function="tanh"),

@@ -39,8 +39,16 @@ JUDGES: dict[str, Function] = {
     "silu": lambda z: z * special.expit(z),
     "gelu": lambda z: z * special.ndtr(z),
     "mish": lambda z: z * np.tanh(-special.log_expit(-z)),
+    "rectifier": lambda z: np.where(z < 0, 0, z),
 }
-KINKS = {"relu": [0], "relu6": [0, 6], "leaky_relu": [0], "selu": [0], "hard_sigmoid": [-3, 3]}
+KINKS = {
+    "relu": [0],
+    "relu6": [0, 6],
+    "leaky_relu": [0],
+    "selu": [0],
+    "hard_sigmoid": [-3, 3],
+    "rectifier": [0],
+}
 BENDS = {"elu": [0], "softsign": [0]}  # f' is continuous there, but differences lose digits
 
 NAMES = sorted(ELEMENTWISE)
@@ -80,6 +88,36 @@ def test_at_a_kink_the_derivative_is_that_of_one_side(name: str):
         left, at, right = gradient_by(name, z, np.ones(3))
         assert left != right
         assert min(abs(at - left), abs(at - right)) < 1e-2
+
+
+# chosen parameters: the function, and where it has kinks
+CHOSEN = [
+    ("leaky_relu", {"negative_slope": 0.01}, lambda z: np.maximum(z, 0.01 * z), [0]),
+    ("elu", {"alpha": 0.3}, lambda z: np.where(z < 0, 0.3 * special.expm1(z), z), [0]),
+    (
+        "rectifier",
+        {"negative_slope": 0.5, "threshold": 1.5, "max_value": 4.0},
+        lambda z: np.select([z < 1.5, z < 4], [0.5 * z - 0.75, z], 4.0),
+        [1.5, 4],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "judge", "kinks"), CHOSEN)
+def test_chosen_parameters(name, parameters, judge, kinks):
+    z = Z[(np.abs(Z[..., None] - np.array(kinks)) > 1e-3).all(axis=-1)]
+    y, step, delta = activation(z, name, **parameters), 1e-5, normal(z.size)
+    np.testing.assert_allclose(y, judge(z), rtol=1e-12, atol=1e-14)
+    known = y if ELEMENTWISE[name].of_output else z
+    difference = (judge(z + step) - judge(z - step)) / (2 * step)
+    np.testing.assert_allclose(
+        activation_gradient(delta, known, name, **parameters), delta * difference, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "rectifier"])
+def test_not_a_number_stays(name):
+    assert np.isnan(activation(np.array([np.nan]), name)).all()
 
 
 @pytest.mark.parametrize("name", ["relu", "relu6"])

@@ -20,6 +20,7 @@ from convlet.engine.placement import place
 from convlet.engine.program import Instruction, Program
 from convlet.engine.tables import native_identity, native_table, winner_type
 from convlet.ops import TapTable
+from convlet.ops.activations import ELEMENTWISE
 
 # Stages that read each number once, where they write it, and may therefore write over what they
 # read.
@@ -38,6 +39,7 @@ _IN_PLACE = (
     "log_softmax_gradient",
 )
 _PAST_THE_END = 256  # bytes that kernels may read behind a buffer of a single image
+_ON_WEIGHTS = ("tie", "tie_gradient")
 _RESHAPES = ("reshape", "reshape_gradient")
 _TRANSPOSED = ("conv_input_gradient", "conv_transpose", "dense_input_gradient")
 _PYTHON = ("python", "python_gradient", "loss", "loss_gradient")
@@ -385,7 +387,7 @@ class Lowering:
                 fused["pool"] = native_table(instruction.attributes["table"])
                 fused["winner"] = self._buffer(instruction.writes[1])
             else:
-                fused["activation"] = _native.Activation[instruction.attributes["function"]]
+                fused["activation"], fused["parameters"] = _activation(instruction)
         table, shape = self._window(first)
         _native.convolution(
             self.plan,
@@ -480,11 +482,10 @@ class Lowering:
         """Activations and their gradients."""
         (instruction,) = step.instructions
         operands = self._operands(instruction)
-        function = _native.Activation[instruction.attributes["function"]]
         is_gradient = instruction.operator == "activation_gradient"
         stage = _native.activation_gradient if is_gradient else _native.activation
         operands.append(self._size(instruction.reads[0]))
-        stage(self.plan, step.name, function, *operands)
+        stage(self.plan, step.name, *_activation(instruction), *operands)
 
     def _softmax(self, step: Step) -> None:
         """Softmax, its logarithm, and their gradients."""
@@ -552,6 +553,13 @@ class Lowering:
             instruction.attributes["rate"],
             instruction.attributes["layer"],
         )
+
+
+def _activation(instruction: Instruction) -> tuple[Any, list[float]]:
+    """Return the core's name of an activation function, and what the layer chose for it."""
+    name, chosen = instruction.attributes["function"], instruction.attributes
+    defaults = ELEMENTWISE[name].parameters
+    return _native.Activation[name], [chosen.get(p, default) for p, default in defaults.items()]
 
 
 _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {

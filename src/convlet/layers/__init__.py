@@ -1,6 +1,6 @@
 """Layers, with Keras's names and arguments."""
 
-from convlet.layers.activation import ACTIVATIONS, Activation
+from convlet.layers.activation import ACTIVATIONS, ELU, Activation, LeakyReLU, ReLU, Softmax
 from convlet.layers.connected import TableConv1D, TableConv2D, TableConv3D
 from convlet.layers.convolution import Conv1D, Conv2D, Conv3D
 from convlet.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling
@@ -67,6 +67,7 @@ for _layer in (
     DepthwiseConv1D,
     DepthwiseConv2D,
     Dropout,
+    ELU,
     Flatten,
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
@@ -76,15 +77,18 @@ for _layer in (
     GlobalMaxPooling3D,
     GroupConv2D,
     InputLayer,
+    LeakyReLU,
     LocallyConnected1D,
     LocallyConnected2D,
     LocallyConnected3D,
     MaxPooling1D,
     MaxPooling2D,
     MaxPooling3D,
+    ReLU,
     Rescaling,
     SeparableConv1D,
     SeparableConv2D,
+    Softmax,
     TableConv1D,
     TableConv2D,
     TableConv3D,
@@ -93,6 +97,7 @@ for _layer in (
 
 __all__ = [
     "ACTIVATIONS",
+    "ELU",
     "Activation",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -133,6 +138,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "Layer",
+    "LeakyReLU",
     "LocallyConnected1D",
     "LocallyConnected2D",
     "LocallyConnected3D",
@@ -142,11 +148,13 @@ __all__ = [
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
+    "ReLU",
     "Rescaling",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "Softmax",
     "TableConv1D",
     "TableConv2D",
     "TableConv3D",

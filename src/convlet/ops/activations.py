@@ -8,8 +8,8 @@ not be kept. Softmax mixes the channels and stands on its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,12 +30,15 @@ class Elementwise:
         Which of the two the derivative reads.
     monotone : bool
         Whether a larger z never gives a smaller f(z).
+    parameters : mapping of str to float
+        What a layer may choose, and what it is otherwise; both functions take it by name.
     """
 
-    function: Callable[[Array], Array]
-    derivative: Callable[[Array], Array]
+    function: Callable[..., Array]
+    derivative: Callable[..., Array]
     of_output: bool
     monotone: bool = True
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 def _sigmoid(z: Array) -> Array:
@@ -80,8 +83,21 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 _SELU_FLOOR = _SELU_ALPHA * _SELU_SCALE
 
 
-def _elu(z: Array) -> Array:
-    return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
+def _elu(z: Array, alpha: float = 1.0) -> Array:
+    return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0)))
+
+
+def _rectifier(
+    z: Array, negative_slope: float = 0.0, threshold: float = 0.0, max_value: float = math.inf
+) -> Array:
+    below = z < threshold  # NaN is not, and stays
+    return np.where(below, negative_slope * (z - threshold), np.minimum(z, max_value))
+
+
+def _rectifier_derivative(
+    z: Array, negative_slope: float = 0.0, threshold: float = 0.0, max_value: float = math.inf
+) -> Array:
+    return np.where(z < threshold, negative_slope, np.where(z < max_value, 1.0, 0.0))
 
 
 def _selu(z: Array) -> Array:
@@ -92,9 +108,17 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "relu": Elementwise(lambda z: np.maximum(z, 0), lambda y: y > 0, of_output=True),
     "relu6": Elementwise(lambda z: np.clip(z, 0, 6), lambda y: (y > 0) & (y < 6), of_output=True),
     "leaky_relu": Elementwise(
-        lambda z: np.where(z > 0, z, 0.2 * z), lambda y: np.where(y > 0, 1.0, 0.2), of_output=True
+        lambda z, negative_slope=0.2: np.where(z > 0, z, negative_slope * z),
+        lambda y, negative_slope=0.2: np.where(y > 0, 1.0, negative_slope),
+        of_output=True,
+        parameters={"negative_slope": 0.2},
     ),
-    "elu": Elementwise(_elu, lambda y: np.where(y > 0, 1, y + 1), of_output=True),
+    "elu": Elementwise(
+        _elu,
+        lambda y, alpha=1.0: np.where(y > 0, 1, y + alpha),
+        of_output=True,
+        parameters={"alpha": 1.0},
+    ),
     "selu": Elementwise(
         _selu, lambda y: np.where(y > 0, _SELU_SCALE, y + _SELU_FLOOR), of_output=True
     ),
@@ -117,17 +141,25 @@ ELEMENTWISE: dict[str, Elementwise] = {
         lambda z: z * _normal_distribution(z), _gelu_derivative, of_output=False, monotone=False
     ),
     "mish": Elementwise(_mish, _mish_derivative, of_output=False, monotone=False),
+    "rectifier": Elementwise(
+        _rectifier,
+        _rectifier_derivative,
+        of_output=False,
+        parameters={"negative_slope": 0.0, "threshold": 0.0, "max_value": math.inf},
+    ),
 }
 """Every elementwise activation by its Keras name; "linear" does nothing and is not among them."""
 
 
-def activation(x: Array, function: str) -> Array:
-    """Return f(x) for the elementwise activation named ``function``."""
+def activation(x: Array, function: str, **parameters: float) -> Array:
+    """Return f(x) for the elementwise activation named ``function``, with its parameters."""
     with np.errstate(over="ignore"):  # exponential's infinity is the answer, not an accident
-        return ELEMENTWISE[function].function(x).astype(x.dtype, copy=False)
+        return ELEMENTWISE[function].function(x, **parameters).astype(x.dtype, copy=False)
 
 
-def activation_gradient(output_gradient: Array, known: Array, function: str) -> Array:
+def activation_gradient(
+    output_gradient: Array, known: Array, function: str, **parameters: float
+) -> Array:
     """Return ∂J/∂z = δ • f'(z).
 
     Parameters
@@ -138,8 +170,10 @@ def activation_gradient(output_gradient: Array, known: Array, function: str) -> 
         y where the derivative is in terms of the output, else z.
     function : str
         A key of `ELEMENTWISE`.
+    **parameters : float
+        Those of the function.
     """
-    slope = ELEMENTWISE[function].derivative(known)
+    slope = ELEMENTWISE[function].derivative(known, **parameters)
     return (output_gradient * slope).astype(output_gradient.dtype, copy=False)
 
 
