@@ -22,6 +22,7 @@ namespace CONVLET_TARGET {
 #include "kernels/mathematics.hpp"
 #include "kernels/activations.hpp"
 #include "kernels/pooling.hpp"
+#include "kernels/depthwise.hpp"
 #include "kernels/convolution.hpp"
 #include "kernels/kernel_gradient.hpp"
 #include "kernels/winners.hpp"

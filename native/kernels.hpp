@@ -98,6 +98,7 @@ struct Convolution {
 struct KernelGradient {
     const TapSet* sets;
     int64_t set_count;
+    Gather table;
     int64_t lanes;
     int64_t groups, channels, rows;
     int64_t outputs;    // positions of delta

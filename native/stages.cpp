@@ -39,6 +39,14 @@ void pack_tile(const KernelShape& shape, bool transposed, const float* kernel, i
     }
 }
 
+// For kernels/depthwise.hpp: [tap][channel], as it is, or with the taps backwards.
+void pack_depthwise(const KernelShape& shape, bool transposed, const float* kernel, float* packed) {
+    for (int64_t t = 0; t < shape.taps; ++t) {
+        const int64_t tap = transposed ? shape.taps - 1 - t : t;
+        std::memcpy(packed + t * shape.groups, kernel + tap * shape.groups, 4 * shape.groups);
+    }
+}
+
 struct Layout {
     int64_t lanes, unit;  // rows are cut in units: one row, or a register for one lane
     Tiles tiles;
@@ -78,8 +86,14 @@ int pack_kernel(Plan& plan, std::string name, int slot, const TapTable& table,
     const int64_t length = shape.taps * (transposed ? shape.rows : shape.channels);
     const Layout layout(plan.kernels(), plan.lanes(), outputs, rows, length);
     const int memory = plan.add_memory(shape.groups * layout.padded_rows() * length);
+    const bool depthwise = shape.groups > 1 && shape.channels == 1 && shape.rows == 1;
     plan.add(std::move(name), 0, [=](const Call& call) {
         const float* kernel = call.slot(slot);
+        if (depthwise) {
+            if (call.share.part == 0)
+                pack_depthwise(shape, transposed, kernel, call.plan.memory(memory));
+            return;
+        }
         const int64_t units = shape.groups * layout.tiles.tiles;
         for (int64_t u = call.share.part; u < units; u += call.share.parts) {
             const int64_t group = u / layout.tiles.tiles, tile = u % layout.tiles.tiles;
@@ -124,7 +138,8 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
                      const TapTable* unpool, int winner) {
     const auto sets = local ? taps.sets_of_outputs() : taps.sets(shape.groups == 1);
     const Table spread = unpool ? unpool->gather(true, true) : nullptr;
-    const Gather table = taps.gather(false, shape.groups == 1)->view();
+    const Table outputs = taps.gather(false, shape.groups == 1);
+    const Gather table = outputs->view();
     const int64_t row = shape.groups * shape.rows * plan.lanes();
     KernelGradient a{};
     a.lanes = plan.lanes();
@@ -161,6 +176,7 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
         const Gather window = spread ? spread->view() : Gather{};
         k.sets = views.data();
         k.set_count = static_cast<int64_t>(views.size());
+        k.table = outputs->view();
         k.unpool = spread ? &window : nullptr;
         k.winner = spread ? call.buffer<uint8_t>(winner) : nullptr;
         k.band = reinterpret_cast<float*>(call.scratch);

@@ -329,6 +329,7 @@ static void convolution_of_rows(const Convolution& a, const float* x, float* y, 
 }
 
 static void convolution(const Convolution& a, const float* x, float* y, Share share) {
-    if (a.lanes == 1) convolution_of_rows(a, x, y, share);
+    if (is_depthwise(a.groups, a.channels, a.rows)) depthwise(a, x, y, share);
+    else if (a.lanes == 1) convolution_of_rows(a, x, y, share);
     else convolution_of_lanes(a, x, y, share);
 }

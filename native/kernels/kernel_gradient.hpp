@@ -151,6 +151,8 @@ static void gradient_of_run(const KernelGradient& a, const TapSet& set, Run run,
 
 static void kernel_gradient(const KernelGradient& a, const float* x, const float* delta,
                             float* gradient, Share share) {
+    if (is_depthwise(a.groups, a.channels, a.rows))
+        return depthwise_kernel_gradient(a, x, delta, gradient, share);
     const int64_t row = a.groups * a.rows * a.lanes;
     const int64_t at_once = a.unpool ? a.band_outputs : a.outputs;
     for (int64_t first = 0; first < a.outputs; first += at_once) {

@@ -38,7 +38,7 @@ INLINE void for_row_tiles(int64_t rows, int64_t lanes, Body body) {
     const Tiles tiles(rows, LOCAL_ROWS);
     for (int64_t lane = 0; lane < lanes; lane += V * WIDTH)
         for (int64_t t = 0; t < tiles.tiles; ++t)
-            with_vectors<LOCAL_ROWS>(tiles.size(t), [&](auto count) {
+            with_count<LOCAL_ROWS>(tiles.size(t), [&](auto count) {
                 body(tiles.first(t), count, lane);
             });
 }

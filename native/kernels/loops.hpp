@@ -26,3 +26,16 @@ INLINE void for_vectors(int64_t first, int64_t last, Body body) {
     for (; i + WIDTH <= last; i += WIDTH) body(i, WholeVector{});
     if (i < last) body(i, PartOfVector{last - i});
 }
+
+// Calls body with a number up to N as a type, so that the compiler unrolls what is done with each.
+template <int N>
+struct Count {
+    static constexpr int count = N;
+};
+template <int N, class Body>
+INLINE void with_count(int64_t number, Body body) {
+    if constexpr (N > 0) {
+        if (number == N) body(Count<N>{});
+        else with_count<N - 1>(number, body);
+    }
+}

@@ -59,25 +59,13 @@ INLINE void add_meetings(const Meeting* meetings, int64_t count, const float* op
     }
 }
 
-// Calls body(first float, floats, vectors) for the pieces of a line that fit the registers, the
-// number of vectors being a type: the compiler unrolls what is done with each.
-template <int N>
-struct Vectors {
-    static constexpr int count = N;
-};
-template <int N, class Body>
-INLINE void with_vectors(int64_t vectors, Body body) {
-    if constexpr (N > 0) {
-        if (vectors == N) body(Vectors<N>{});
-        else with_vectors<N - 1>(vectors, body);
-    }
-}
+// Calls body(first float, floats, vectors as a type) for the pieces of a line that fit the registers.
 template <class Body>
 INLINE void for_pieces(int64_t line, Body body) {
     const Tiles pieces((line + WIDTH - 1) / WIDTH, LINE_VECTORS);
     for (int64_t i = 0; i < pieces.tiles; ++i) {
         const int64_t first = pieces.first(i) * WIDTH, wide = pieces.size(i) * WIDTH;
-        with_vectors<LINE_VECTORS>(pieces.size(i), [&](auto vectors) {
+        with_count<LINE_VECTORS>(pieces.size(i), [&](auto vectors) {
             body(first, first + wide < line ? wide : line - first, vectors);
         });
     }

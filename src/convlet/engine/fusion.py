@@ -189,15 +189,27 @@ class _Fusion:
 
     def _chain(self, instruction: Instruction) -> Iterator[Instruction]:
         """Yield a convolution and what may be done before anything is written."""
-        yield instruction
+        first = instruction
+        yield first
         for operators in (("add_bias",), ("max_pool",), ("activation", "activation_of_input")):
             following = self._only_reader.get(instruction.writes[0])
             if following is None or following.operator not in operators:
                 continue
-            if following.operator == "max_pool" and not self._is_apart(following):
+            is_pool = following.operator == "max_pool"
+            if is_pool and (not self._is_apart(following) or self._is_depthwise(first)):
                 return
             yield following
             instruction = following
+
+    def _is_depthwise(self, convolution: Instruction) -> bool:
+        """Return whether each channel is convolved by itself, with one filter."""
+        groups = convolution.attributes.get("groups", 1)
+        kernel = next(
+            self._program.buffers[name].shape
+            for name in (*convolution.reads, *convolution.writes)
+            if not self._program.buffers[name].per_image
+        )
+        return groups > 1 and math.prod(kernel[-2:]) == groups
 
     def _is_apart(self, pool: Instruction) -> bool:
         """Return whether windows do not overlap, and are neither large nor empty nor alone."""
@@ -238,7 +250,7 @@ class _Fusion:
             kernels = [i for i in readers if i.operator == "conv_kernel_gradient"]
             if len(kernels) != 1 or kernels[0].reads[1] != pool.writes[0]:
                 continue
-            if sums_over_batch(self._program, kernels[0]):
+            if sums_over_batch(self._program, kernels[0]) or self._is_depthwise(kernels[0]):
                 continue
             both = ["conv_input_gradient", "conv_kernel_gradient"]
             if operators == both[1:] or (operators == both and self._pays(pool, kernels[0])):

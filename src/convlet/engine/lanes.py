@@ -27,6 +27,7 @@ _KEPT_WEIGHTS = 1 << 16  # a kernel of so many weights stays in the cache betwee
 # Costs in units of one multiply-add of the best kernels.
 _READ_WEIGHT = {True: 2.5, False: 10.0}  # that does not stay in the cache; one lane, and several
 _BY_WINNERS = 0.45  # with several lanes
+_DEPTHWISE = {True: 3.0, False: 10.0}  # nothing is summed over channels: two loads a multiply-add
 _KERNEL_GRADIENT = {True: 1.05, False: 1.2}  # with one lane, and with several
 _OUT_OF_CACHE = 1.5
 _WIDE = 1.03  # 32 lanes instead of 16: the L1 cache holds less of a block
@@ -77,6 +78,8 @@ def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int)
     groups = instruction.attributes.get("groups", 1)
     work = float(lanes * _meetings(instruction, shapes[0]) * channels * filters)
     work *= _WIDE if lanes > 16 else 1.0
+    if groups > 1 and channels * filters == groups:  # each channel by itself: no lane is empty
+        return work * _DEPTHWISE[lanes == 1]
     if lanes == 1:
         is_transposed = operator == "conv_transpose" or operator.endswith("input_gradient")
         rows = channels if is_transposed else filters // groups

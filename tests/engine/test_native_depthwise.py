@@ -1,0 +1,127 @@
+"""Convolutions of each channel by itself in the C++ core, exactly, with small integers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convlet.engine import fusion
+from convlet.ops import tap_table, transposed_tap_table
+from native_runs import (
+    BATCHES,
+    BEST,
+    INSTRUCTION_SETS,
+    LANES,
+    assert_equal,
+    behind_dense,
+    integer_feeds,
+    integer_variable,
+    program_of,
+    run_natively,
+)
+from numerics import tables
+
+
+def depthwise(table, channels, bias=True, activation=None, pool=False, operator="conv"):
+    """Return dense -> depthwise convolution -> bias -> pooling -> activation, for training."""
+
+    def network(builder, x):
+        kernel = builder.parameter(integer_variable("kernel", *table.kernel_shape, 1, channels))
+        grid = table.input_shape if operator == "conv_transpose" else table.output_shape
+        shape = (*grid, channels)
+        x = builder.apply(operator, x, kernel, shape=shape, table=table, groups=channels)
+        if bias:
+            biases = builder.parameter(integer_variable("bias", channels))
+            x = builder.apply("add_bias", x, biases, shape=shape)
+        if pool:
+            windows = tap_table(grid, (2,) * len(grid), 2, "same")
+            shape = (*windows.output_shape, channels)
+            x = builder.apply("max_pool", x, shape=shape, table=windows)
+        if activation:
+            x = builder.apply("activation", x, shape=shape, function=activation)
+        return x
+
+    grid = table.output_shape if operator == "conv_transpose" else table.input_shape
+    return program_of(behind_dense(network, channels), (*grid, 2))
+
+
+@given(
+    tables(),
+    st.integers(2, 40),
+    st.booleans(),
+    st.sampled_from([None, "relu"]),
+    st.booleans(),
+    st.sampled_from(BATCHES),
+    st.sampled_from(INSTRUCTION_SETS),
+    st.sampled_from(LANES),
+)
+@settings(max_examples=80, deadline=None)
+def test_any_window(table, channels, bias, activation, pool, images, instruction_set, lanes):
+    program = depthwise(table, channels, bias, activation, pool)
+    assert_equal(program, integer_feeds(program, images), instruction_set, lanes)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("channels", [2, 4, 5, 8, 9, 15, 16, 17, 33])
+def test_channels_below_at_and_above_a_vector(channels, lanes, instruction_set):
+    program = depthwise(tap_table((6, 11), (3, 3), 1, "same"), channels)
+    assert_equal(program, integer_feeds(program, 18), instruction_set, lanes)
+
+
+@pytest.mark.parametrize("lanes", [1, 16])
+@pytest.mark.parametrize("window", [(1, 1), (2, 4), (3, 3), (1, 9), (2, 5), (5, 5)])
+def test_taps_below_at_and_above_those_summed_at_once(window, lanes):
+    program = depthwise(tap_table((9, 12), window, 1, "same"), 3)
+    for images in (1, 17):
+        assert_equal(program, integer_feeds(program, images), BEST, lanes)
+
+
+@pytest.mark.parametrize("lanes", [1, 16])
+@pytest.mark.parametrize("positions", [7, 8, 9, 63, 64, 65, 129])
+def test_outputs_below_at_and_above_a_tile(positions, lanes):
+    program = depthwise(tap_table((positions + 1,), (2,)), 3)
+    assert_equal(program, integer_feeds(program, 17), BEST, lanes)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("lanes", [1, 16])
+def test_transposed(lanes, instruction_set):
+    table = transposed_tap_table((3, 4), (3, 2), (2, 3))
+    program = depthwise(table, 5, operator="conv_transpose")
+    assert_equal(program, integer_feeds(program, 18), instruction_set, lanes)
+
+
+def test_a_pooling_behind_it_is_a_step_of_its_own():
+    program = depthwise(tap_table((6, 6), (3, 3)), 4, pool=True)
+    for lanes in (1, 16):
+        operators = [step.operators for step in fusion.fuse(program, lanes, 16)]
+        assert ("conv", "add_bias") in operators
+        assert ("max_pool",) in operators
+        assert ("conv_kernel_gradient",) in operators
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf])
+@pytest.mark.parametrize("lanes", [1, 16])
+def test_special_numbers_stay_in_their_channel(special, lanes):
+    def network(builder, x):
+        kernel = builder.parameter(integer_variable("kernel", 2, 1, 3))
+        return builder.apply("conv", x, kernel, shape=(4, 3), table=tap_table((5,), (2,)), groups=3)
+
+    program = program_of(network, (5, 3), training=False)
+    feeds = integer_feeds(program, 5)
+    feeds["input"][range(5), range(5), 1] = special
+    assert_equal(program, feeds, BEST, lanes)
+
+
+def test_the_bits_of_an_image_do_not_depend_on_its_batch():
+    program = depthwise(tap_table((7, 7), (3, 3), 1, "same"), 20)
+    images = np.random.default_rng(0).normal(size=(33, 7, 7, 2)).astype(np.float32)
+
+    def prediction(batch, lanes):
+        feeds = integer_feeds(program, len(batch)) | {"input": batch}
+        return run_natively(program, feeds, BEST, lanes)[program.output]
+
+    together = prediction(images, 32)
+    for count, lanes in ((1, 1), (5, 1), (16, 16), (33, 16)):
+        np.testing.assert_array_equal(prediction(images[:count], lanes), together[:count])
