@@ -1,20 +1,23 @@
-"""The lecture's experiment, with few images for two epochs; `make demo` runs the other example."""
+"""The lectures' experiments, made short, and one recording; `make demo` runs the other example."""
 
 import re
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from networks import SHARED
 
-SCRIPT = Path(__file__).resolve().parents[1] / "examples/lecture_mnist.py"
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 MNIST = SHARED / "mnist"
+RECORDINGS = SHARED / "fsdd"
 
 
-def run(*arguments):
-    command = [sys.executable, SCRIPT, *map(str, arguments)]
+def run(*arguments, script="lecture_mnist.py"):
+    command = [sys.executable, EXAMPLES / script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -47,3 +50,53 @@ def test_lecture_mnist_refuses_nothing(option):
     result = run(option, 0)
     assert result.returncode == 2
     assert result.stderr.endswith(f"{option} must be at least 1\n")
+
+
+@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recordings are not there")
+def test_silence():
+    result = run(RECORDINGS, script="silence.py")
+    assert (result.returncode, result.stderr) == (0, "")
+    loudness, silence = re.findall(r"^\w+ +\|(.{80})\|$", result.stdout, re.MULTILINE)
+    assert silence.startswith("@" * 29)
+    assert loudness.startswith(" " * 29)
+    assert silence[loudness.index("@")] == " "
+    assert result.stdout.startswith("6_jackson_0.wav: 0.83 s at 8000 Hz\n")
+    assert result.stdout.endswith(
+        "Silences of at least 0.05 s: 0.00 to 0.33 s, 0.45 to 0.83 s\n"
+        "A tenth of a second later: 0.10 to 0.43 s, 0.55 to 0.93 s\n"
+        "The filter's answers are the same, only later.\n"
+    )
+
+
+def write_tone(path, silent_from, silent_to, seconds=1.0, rate=8000):
+    """Write a tone of 440 Hz that stops for a while."""
+    time = np.arange(round(seconds * rate)) / rate
+    tone = np.sin(2 * np.pi * 440 * time) * ((time < silent_from) | (time >= silent_to))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((30_000 * tone).astype("<i2").tobytes())
+
+
+def test_silence_finds_where_a_tone_stops(tmp_path):
+    write_tone(tmp_path / "tone.wav", 0.4, 0.65)
+    result = run(tmp_path / "tone.wav", script="silence.py")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Silences of at least 0.05 s: 0.40 to 0.65 s\n" in result.stdout
+    assert "A tenth of a second later: 0.50 to 0.75 s\n" in result.stdout
+
+
+@pytest.mark.parametrize("what", ["no file", "no sound", "stereo", "too short"])
+def test_silence_without_a_recording(tmp_path, what):
+    path = tmp_path / "sound.wav"
+    if what == "no sound":
+        path.write_text("nothing")
+    elif what == "too short":
+        write_tone(path, 0, 0, seconds=0.01)
+    elif what == "stereo":
+        with wave.open(str(path), "wb") as file:
+            file.setparams((2, 2, 8000, 0, "NONE", ""))
+    result = run(path, script="silence.py")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.fullmatch(rf"This needs a .*{re.escape(str(path))}.*\n", result.stderr)
