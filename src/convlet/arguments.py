@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Iterable
+import os
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -168,3 +169,38 @@ def shape(owner: str, name: str, value: Any, *, allow_none: bool = False) -> tup
             raise invalid(owner, name, requirement, value)
         sizes.append(size)
     return tuple(sizes)
+
+
+def floats(owner: str, **named: object) -> list[np.ndarray]:
+    """Return arrays in one float type: float32 if all of them have it, otherwise float64.
+
+    Raises
+    ------
+    ValueError
+        If one is no array of numbers; it is called by its keyword.
+    """
+    arrays = [numbers(owner, name, value) for name, value in named.items()]
+    single = all(array.dtype == np.float32 for array in arrays)
+    return [array.astype(np.float32 if single else np.float64, copy=False) for array in arrays]
+
+
+def fits_memory(
+    owner: str, name: str, shape: Sequence[int], dtype: Any, instead: str = "a smaller one"
+) -> None:
+    """Raise a ValueError if an array would be larger than the machine's memory.
+
+    Parameters
+    ----------
+    name : str
+        What the array is.
+    instead : str
+        What would do.
+    """
+    needed = math.prod(shape) * np.dtype(dtype).itemsize
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        sizes = " x ".join(map(str, shape))
+        raise ValueError(
+            f"{owner}: {name} must fit into the {there / 1e9:.3g} GB of memory, got {sizes} "
+            f"numbers of {np.dtype(dtype).name}, {needed / 1e9:.3g} GB; use {instead}"
+        )

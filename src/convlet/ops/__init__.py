@@ -2,8 +2,11 @@
 
 These functions are the specification. Every faster executor is held against them. They work in any
 float type; arrays have the batch first and the channels last.
+
+Those that slide a window take a tap table; `convlet.ops.functions` has them with Keras's arguments.
 """
 
+from convlet.ops import functions
 from convlet.ops.activations import (
     activation,
     activation_gradient,
@@ -56,6 +59,7 @@ __all__ = [
     "dense_input_gradient",
     "dense_kernel_gradient",
     "dropout",
+    "functions",
     "local_conv",
     "local_conv_input_gradient",
     "local_conv_kernel_gradient",
