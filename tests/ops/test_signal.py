@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import signal
+from scipy import ndimage, signal
 
-from convlet.ops import convolve, correlate
+from convlet.ops import convolve, correlate, impulse_response
 from numerics import normal
 
 PAIRS = [(convolve, signal.convolve), (correlate, signal.correlate)]
@@ -138,3 +138,68 @@ def test_an_empty_signal_is_an_error(function: Callable, f: tuple, g: tuple):
 def test_complex_signals_are_not_silently_made_real(function: Callable):
     with pytest.raises(ValueError, match="real"):
         function(np.array([1j, 2]), np.array([1.0]))
+
+
+# --- lecture 000, theorem 1 ---
+
+LINEAR = {
+    "identity": lambda f: f,
+    "difference, going round": lambda f: f - np.roll(f, 1, axis=0),
+    "mean of neighbours": lambda f: ndimage.uniform_filter(f, 3, mode="constant"),
+    "Gaussian": lambda f: ndimage.gaussian_filter(f, 0.6, mode="constant", radius=2),
+    "Laplacian, mirrored border": ndimage.laplace,
+    "two after each other": lambda f: ndimage.sobel(np.roll(f, -1, axis=0), mode="constant") * 3,
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("shape", [(5,), (6,), (5, 7)])
+def test_a_linear_shift_invariant_transform_is_a_convolution(name: str, shape: tuple[int, ...]):
+    """The theorem: the answer to an impulse is the kernel, for signals that it has never seen."""
+    transform = LINEAR[name]
+    kernel = impulse_response(transform, shape)
+    assert kernel.shape == shape
+    f = np.pad(normal(*(n + 4 for n in shape), seed=3), 8)
+    np.testing.assert_allclose(transform(f), convolve(f, kernel, "same"), atol=1e-10)
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=40)
+def test_the_kernel_of_a_convolution_is_found(data: st.DataObject):
+    shape = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    h = normal(*shape)
+    np.testing.assert_allclose(
+        impulse_response(lambda f: convolve(f, h, "same"), shape), h, atol=1e-12
+    )
+
+
+NOT_CONVOLUTIONS = {
+    "not linear": np.tanh,
+    "an offset": lambda f: f + 1,
+    "the maximum": lambda f: ndimage.maximum_filter(f, 3),
+    "another at each place": lambda f: f * np.arange(len(f)),
+    "turned round": np.flip,
+    "a larger kernel": lambda f: np.roll(f, 4),
+    "not-a-number": lambda f: f * np.nan,
+}
+
+
+@pytest.mark.parametrize("name", NOT_CONVOLUTIONS)
+def test_what_is_no_convolution_has_no_kernel(name: str):
+    with pytest.raises(ValueError, match=r"transform must be linear and shift-invariant with a "):
+        impulse_response(NOT_CONVOLUTIONS[name], (5,))
+
+
+@pytest.mark.parametrize(
+    ("transform", "shape", "message"),
+    [
+        (lambda f: f[1:], (3,), "transform must keep the signal's shape, got (8,) for (9,)"),
+        (lambda f: "f", (3,), "what transform returns must be an array of numbers, got one of <U1"),
+        (lambda f: f, (), "shape must be a tuple of at least one integer, got ()"),
+        (lambda f: f, 3, "shape must be a tuple of integers of at least 1, got 3"),
+        (lambda f: f, (10**9, 10**9), "a signal to try must fit into the "),
+    ],
+)
+def test_wrong_arguments_of_impulse_response(transform: Callable, shape: object, message: str):
+    with pytest.raises(ValueError, match=f"^impulse_response: {re.escape(message)}"):
+        impulse_response(transform, shape)

@@ -37,7 +37,7 @@ from convlet.ops.local import (
     local_conv_kernel_gradient,
 )
 from convlet.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
-from convlet.ops.signal import convolve, correlate
+from convlet.ops.signal import convolve, correlate, impulse_response
 from convlet.ops.taps import TapTable, tap_table, transposed_tap_table
 from convlet.ops.tying import tie, tie_gradient
 
@@ -60,6 +60,7 @@ __all__ = [
     "dense_kernel_gradient",
     "dropout",
     "functions",
+    "impulse_response",
     "local_conv",
     "local_conv_input_gradient",
     "local_conv_kernel_gradient",

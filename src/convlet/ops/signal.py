@@ -6,6 +6,8 @@ is called correlation here; see `convlet.ops.conv`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from convlet import arguments
@@ -71,3 +73,65 @@ def convolve(f: np.ndarray, g: np.ndarray, mode: str = "full") -> np.ndarray:
     result and errors are those of `correlate`.
     """
     return correlate(f, np.flip(np.asarray(g)), mode)
+
+
+def impulse_response(
+    transform: Callable[[np.ndarray], np.ndarray], shape: Sequence[int]
+) -> np.ndarray:
+    """Return the kernel of a linear, shift-invariant transform: its answer to an impulse.
+
+    Lecture 000, theorem 1: there is a kernel h such that the transform of any f is f * h. With the
+    impulse δ for f it is δ * h = h. The theorem is tried out on noise, too, so a transform that has
+    no such kernel is refused.
+
+    Parameters
+    ----------
+    transform : callable
+        Takes a signal of any size and returns one of the same size, in float64. What it does at
+        the border, zeros or going round, does not matter.
+    shape : sequence of int
+        Sizes of the kernel, or larger ones; its middle is the place that stays where it is.
+
+    Returns
+    -------
+    ndarray of float64
+        h, so that ``transform(f)`` is ``convolve(f, h, "same")``, away from the border at least.
+
+    Raises
+    ------
+    ValueError
+        If the transform changes the size, is not linear or not shift-invariant, or if its kernel is
+        larger than ``shape``.
+    """
+    owner = "impulse_response"
+    sizes = arguments.shape(owner, "shape", shape)
+    if not sizes:
+        raise arguments.invalid(owner, "shape", "a tuple of at least one integer", shape)
+    wide = tuple(3 * size for size in sizes)
+    arguments.fits_memory(owner, "a signal to try", wide, np.float64)
+    impulse = np.zeros(wide)
+    middle = tuple(size + (size - 1) // 2 for size in sizes)
+    impulse[middle] = 1.0
+    inside = tuple(slice(size, 2 * size) for size in sizes)
+    kernel = _transformed(transform, impulse)[inside]
+    noise = np.zeros(wide)
+    noise[inside] = np.random.default_rng(0).standard_normal(sizes)
+    expected = convolve(noise, kernel, "same")
+    error = np.abs(_transformed(transform, noise) - expected).max()
+    if not error <= 1e-5 * max(np.abs(expected).max(), 1.0):
+        raise ValueError(
+            f"{owner}: transform must be linear and shift-invariant with a kernel no larger than "
+            f"{sizes}, got one that differs from its kernel's convolution by {error:.3g} on noise"
+        )
+    return kernel
+
+
+def _transformed(transform: Callable[[np.ndarray], np.ndarray], f: np.ndarray) -> np.ndarray:
+    """Return the transform of a signal, checked."""
+    result = arguments.numbers("impulse_response", "what transform returns", transform(f.copy()))
+    if result.shape != f.shape:
+        raise ValueError(
+            "impulse_response: transform must keep the signal's shape, "
+            f"got {result.shape} for {f.shape}"
+        )
+    return result.astype(np.float64)
