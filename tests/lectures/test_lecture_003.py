@@ -13,6 +13,7 @@ import numpy as np
 from scipy import signal
 
 from convlet.ops import conv, conv_input_gradient, convolve, correlate, max_pool, tap_table
+from convlet.ops.filters import sobel
 from numerics import normal
 
 BRIGHTNESS = np.array(
@@ -59,6 +60,11 @@ def test_sobel_edges():
     edges = convolve(BRIGHTNESS, SOBEL, "valid")
     np.testing.assert_allclose(edges, EDGES, atol=0.03)
     np.testing.assert_allclose(edges, signal.convolve2d(BRIGHTNESS, SOBEL, "valid"))
+
+
+def test_sobel_is_the_filter_of_that_name():
+    np.testing.assert_array_equal(sobel(), SOBEL)
+    np.testing.assert_allclose(convolve(BRIGHTNESS, sobel(axis=1), "valid"), EDGES, atol=0.03)
 
 
 def test_sobel_edges_are_not_a_correlation():

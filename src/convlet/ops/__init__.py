@@ -4,9 +4,10 @@ These functions are the specification. Every faster executor is held against the
 float type; arrays have the batch first and the channels last.
 
 Those that slide a window take a tap table; `convlet.ops.functions` has them with Keras's arguments.
+Named filters are in `convlet.ops.filters`.
 """
 
-from convlet.ops import functions
+from convlet.ops import filters, functions
 from convlet.ops.activations import (
     activation,
     activation_gradient,
@@ -59,6 +60,7 @@ __all__ = [
     "dense_input_gradient",
     "dense_kernel_gradient",
     "dropout",
+    "filters",
     "functions",
     "impulse_response",
     "local_conv",
