@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "optimizers": FOUNDATION,
     "callbacks": FOUNDATION,
     "layers": FOUNDATION | {"engine", "ops", "initializers"},
+    "inspection": FOUNDATION | {"engine", "layers", "ops"},
     "saving": FOUNDATION | {"layers", "preprocessing"},
     "models": FOUNDATION
     | {"saving", "layers", "engine", "callbacks", "losses", "metrics", "optimizers"}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import linalg
 
+from convlet import inspection
 from convlet.ops import (
     activation,
     conv,
@@ -20,9 +21,11 @@ from convlet.ops import (
     convolve,
     correlate,
     dense,
+    impulse_response,
     max_pool,
     tap_table,
 )
+from convlet.ops.filters import binomial
 from numerics import central_difference, normal
 
 GAUSSIAN = np.array([1, 4, 6, 4, 1]) / 16
@@ -56,6 +59,10 @@ def test_example_2_gaussian_kernel():
     np.testing.assert_allclose(convolve(f, GAUSSIAN, "same"), expected, atol=1e-14)
     assert GAUSSIAN.sum() == 1
     np.testing.assert_allclose(convolve(np.full(9, 3.0), GAUSSIAN, "valid"), [3.0] * 5)
+
+
+def test_example_2_is_the_binomial_filter():
+    np.testing.assert_array_equal(binomial((5,)), GAUSSIAN)
 
 
 def test_the_gaussian_kernel_is_the_box_of_two_four_times():
@@ -102,6 +109,24 @@ def test_definition_4_translation_invariant():
     )
 
 
+def test_theorem_1_a_linear_translation_invariant_transform_is_a_convolution():
+    """Example 2's smoothing, written without a convolution."""
+
+    def transform(f: np.ndarray) -> np.ndarray:
+        (n,) = f.shape
+        return np.array(
+            [
+                6 * f[u] + 4 * at(f, u - 1) + 4 * at(f, u + 1) + at(f, u - 2) + at(f, u + 2)
+                for u in range(n)
+            ]
+        )
+
+    kernel = impulse_response(transform, (7,)) / 16
+    np.testing.assert_allclose(kernel, [0, *GAUSSIAN, 0])
+    f = normal(12)
+    np.testing.assert_allclose(transform(f) / 16, convolve(f, kernel, "same"), atol=1e-14)
+
+
 def test_formula_12_the_matrix_of_a_convolution():
     """(n + m - 1) x n entries; the lecture calls it same padding, it is the full convolution's."""
     h = np.array([1.0, 2, 3])
@@ -116,6 +141,9 @@ def test_formula_12_the_matrix_of_a_convolution():
     matrix = convolution_matrix(h, 4)
     np.testing.assert_array_equal(matrix, expected)
     np.testing.assert_array_equal(matrix, linalg.convolution_matrix(h, 4, "full"))
+    turned = np.flip(h)[:, None, None]  # networks' convolution is correlation
+    of_network = inspection.conv_matrix(turned, (4, 1), padding=[(2, 2)])
+    np.testing.assert_array_equal(of_network, expected)
     f = normal(4)
     np.testing.assert_allclose(matrix @ f, convolve(f, h), atol=1e-14)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from convlet import inspection
 from convlet.ops import (
     TapTable,
     conv,
@@ -75,6 +76,7 @@ def test_jacobian_for_the_signal():
         [0, 0, 0, g1, g2, g3],
     ]
     np.testing.assert_array_equal(jacobian_for_signal(g, TABLE), expected)
+    np.testing.assert_array_equal(inspection.conv_matrix(g[:, None, None], (J, 1)), expected)
 
 
 def test_jacobian_for_the_signal_by_its_formula():
@@ -89,6 +91,8 @@ def test_jacobian_for_the_filter():
     f1, f2, f3, f4, f5, f6 = f = normal(6)
     expected = [[f1, f2, f3], [f2, f3, f4], [f3, f4, f5], [f4, f5, f6]]
     np.testing.assert_array_equal(jacobian_for_filter(f, TABLE), expected)
+    jacobian = inspection.conv_kernel_jacobian(f[:, None], (J - I + 1, 1, 1))
+    np.testing.assert_array_equal(jacobian, expected)
 
 
 def test_jacobians_multiply_to_the_convolution():
@@ -117,3 +121,5 @@ def test_two_dimensions():
         [0, 0, 0, 0, w11, w12, 0, w21, w22],
     ]
     np.testing.assert_array_equal(jacobian_for_signal(W, tap_table((3, 3), (2, 2))), expected)
+    matrix = inspection.conv_matrix(W[..., None, None], (3, 3, 1))
+    np.testing.assert_array_equal(matrix, expected)
