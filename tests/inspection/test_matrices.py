@@ -105,12 +105,17 @@ AFFINE = [
     "AveragePooling2D",
     "AveragePooling3D",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv3D",
+    "DepthwiseConv1D",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
+    "LocallyConnected1D",
     "Rescaling",
+    "SeparableConv2D",
     "Sequential",
+    "TableConv1D",
 ]
 
 
