@@ -63,6 +63,7 @@ EXAMPLES = {
         lambda **k: layers.GroupConv2D(1, 2, "p4m", activation="tanh", **k),
         (2, 3, 8),
     ),
+    "GroupPooling2D": (lambda **k: layers.GroupPooling2D("p4", **k), (3, 2, 8)),
     "LeakyReLU": (lambda **k: layers.LeakyReLU(0.1, **k), (5, 3)),
     "LocallyConnected1D": (
         lambda **k: layers.LocallyConnected1D(3, 2, padding="same", dilation_rate=2, **k),

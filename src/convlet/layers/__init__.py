@@ -10,7 +10,7 @@ from convlet.layers.depthwise import (
     SeparableConv1D,
     SeparableConv2D,
 )
-from convlet.layers.group import GroupConv2D
+from convlet.layers.group import GroupConv2D, GroupPooling2D
 from convlet.layers.layer import Layer
 from convlet.layers.local import LocallyConnected1D, LocallyConnected2D, LocallyConnected3D
 from convlet.layers.pooling import (
@@ -76,6 +76,7 @@ for _layer in (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
     GroupConv2D,
+    GroupPooling2D,
     InputLayer,
     LeakyReLU,
     LocallyConnected1D,
@@ -135,6 +136,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupConv2D",
+    "GroupPooling2D",
     "Input",
     "InputLayer",
     "Layer",
