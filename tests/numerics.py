@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from convlet.engine import Buffer, Builder, Variable
-from convlet.ops import TapTable, tap_table
+from convlet.ops import TakeTable, TapTable, tap_table
 
 
 def normal(*shape: int, seed: int = 0, dtype: str = "float64") -> np.ndarray:
@@ -99,6 +99,19 @@ def tables(draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3)) -> TapTable:
     if padding != "same":  # there must be room for one window
         shape = [max(n, d * (k - 1) + 1) for n, d, k in zip(shape, dilation, kernel, strict=True)]
     return tap_table(shape, kernel, strides, padding, dilation)
+
+
+@st.composite
+def take_tables(draw: st.DrawFn, widths: tuple[int, ...] = (1, 2, 5)) -> TakeTable:
+    """Draw a take table of runs of constants and of numbers taken never, once or several times."""
+    groups, width = draw(st.integers(1, 12)), draw(st.sampled_from(widths))
+    run = st.tuples(st.integers(-1, groups - 1), st.integers(1, 6))
+    sources: list[int] = []
+    for first, length in draw(st.lists(run, min_size=1, max_size=8)):
+        sources += [-1] * length if first < 0 else range(first, min(first + length, groups))
+    places = np.array(sources, np.int32)
+    offsets = (np.where(places < 0, -1, places * width), np.arange(width, dtype=np.int32))
+    return TakeTable((groups, width), offsets)
 
 
 class SumOfSquares:

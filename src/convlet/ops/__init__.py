@@ -39,10 +39,20 @@ from convlet.ops.local import (
 )
 from convlet.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
 from convlet.ops.signal import convolve, correlate, impulse_response
+from convlet.ops.take import (
+    TakeTable,
+    crop_table,
+    pad_table,
+    repeat_table,
+    take,
+    take_gradient,
+    transpose_table,
+)
 from convlet.ops.taps import TapTable, tap_table, transposed_tap_table
 from convlet.ops.tying import tie, tie_gradient
 
 __all__ = [
+    "TakeTable",
     "TapTable",
     "activation",
     "activation_gradient",
@@ -56,6 +66,7 @@ __all__ = [
     "conv_kernel_gradient",
     "convolve",
     "correlate",
+    "crop_table",
     "dense",
     "dense_input_gradient",
     "dense_kernel_gradient",
@@ -70,14 +81,19 @@ __all__ = [
     "log_softmax_gradient",
     "max_pool",
     "max_pool_gradient",
+    "pad_table",
+    "repeat_table",
     "rescale",
     "rescale_gradient",
     "reshape",
     "reshape_gradient",
     "softmax",
     "softmax_gradient",
+    "take",
+    "take_gradient",
     "tap_table",
     "tie",
     "tie_gradient",
+    "transpose_table",
     "transposed_tap_table",
 ]
