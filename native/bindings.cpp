@@ -1,6 +1,7 @@
 // The Python module convlet._native: names, signatures and conversions, no logic.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -20,6 +21,7 @@ using convlet::Activation;
 using convlet::ActivationName;
 using convlet::KernelShape;
 using convlet::Loss;
+using convlet::MoveTable;
 using convlet::Plan;
 using convlet::TapTable;
 
@@ -55,6 +57,12 @@ std::vector<std::tuple<std::string, double, double>> profile(Plan& plan) {
     for (const auto& stage : plan.take_profile())
         result.emplace_back(stage.name, stage.seconds, stage.operations);
     return result;
+}
+
+using IntegerArray = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig>;
+
+std::vector<int32_t> integers_from(const IntegerArray& array) {
+    return {array.data(), array.data() + array.size()};
 }
 
 KernelShape shape_from(const std::tuple<int64_t, int64_t, int64_t, int64_t>& t) {
@@ -177,6 +185,7 @@ void define_stages(nb::module_& m) {
     });
     m.def("add_bias", &convlet::add_bias);
     m.def("add", &convlet::add);
+    m.def("take", &convlet::take);
     m.def("rescale", &convlet::rescale);
     m.def("dropout", &convlet::dropout);
     m.def("clear", &convlet::clear);
@@ -230,6 +239,12 @@ NB_MODULE(_native, m) {
     nb::class_<TapTable>(m, "TapTable")
         .def("__init__", [](TapTable* table, const std::vector<AxisTuple>& axes) {
             new (table) TapTable(axes_from(axes));
+        });
+    nb::class_<MoveTable>(m, "Moves")
+        .def("__init__", [](MoveTable* table, const IntegerArray& first,
+                            const IntegerArray& first_source, const IntegerArray& source) {
+            new (table) MoveTable(integers_from(first), integers_from(first_source),
+                                  integers_from(source));
         });
     nb::class_<Plan>(m, "Plan")
         .def(nb::init<const std::string&, int64_t, int64_t>(), "instruction_set"_a, "images"_a,

@@ -27,6 +27,7 @@ namespace CONVLET_TARGET {
 #include "kernels/kernel_gradient.hpp"
 #include "kernels/winners.hpp"
 #include "kernels/local.hpp"
+#include "kernels/take.hpp"
 #include "kernels/softmax.hpp"
 #include "kernels/losses.hpp"
 #include "kernels/elementwise.hpp"
@@ -59,6 +60,7 @@ const Kernels KERNELS = {
     loss,
     add_bias,
     add,
+    take,
     rescale,
     dropout,
     add_up,

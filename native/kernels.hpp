@@ -147,6 +147,18 @@ struct Pooling {
     const float* counts;  // average: how many positions each window holds
 };
 
+// Runs of numbers that are moved together: run r is written from number first[r] up to
+// first[r + 1] and is the sum of those that begin at numbers source[first_source[r]] up to
+// source[first_source[r + 1]], or `fill` if there are none.
+struct Moves {
+    int64_t runs;
+    const int32_t* first;
+    const int32_t* first_source;
+    const int32_t* source;
+    int64_t lanes;
+    float fill;
+};
+
 enum class Loss : int32_t {
     squared_error, binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
 };
@@ -216,6 +228,7 @@ struct Kernels {
     void (*add_bias)(const float* x, const float* bias, float* y, int64_t positions,
                      int64_t channels, int64_t lanes, Share);
     void (*add)(const float* x, const float* y, float* z, int64_t count, Share);
+    void (*take)(const Moves&, const float* x, float* y, Share);
     void (*rescale)(const float* x, const float* scale, const float* offset, float* y,
                     int64_t positions, int64_t channels, int64_t lanes, Share);
     void (*dropout)(const Dropout&, const float* x, float* y, Share);

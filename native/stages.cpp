@@ -348,6 +348,15 @@ void add(Plan& plan, std::string name, int x, int y, int z, int64_t size) {
     });
 }
 
+void take(Plan& plan, std::string name, std::shared_ptr<MoveTable> moves, float fill, int x,
+          int y) {
+    const int64_t work = moves->numbers() * plan.lanes();
+    plan.add(std::move(name), {0, work}, [=](const Call& call) {
+        const Moves a = moves->view(call.plan.lanes(), fill);
+        call.plan.kernels().take(a, call.buffer(x), call.buffer(y), call.share);
+    });
+}
+
 void rescale(Plan& plan, std::string name, int x, int y, std::vector<float> scale,
              std::vector<float> offset, int64_t positions) {
     plan.add(std::move(name), 0,

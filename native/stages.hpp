@@ -4,8 +4,10 @@
 // those called `gradient` sums of gradients of the plan; -1 stands for none.
 #pragma once
 
+#include <memory>
 #include <string>
 
+#include "moves.hpp"
 #include "plan.hpp"
 #include "taps.hpp"
 
@@ -76,6 +78,7 @@ void loss(Plan&, std::string name, const LossKind&, int prediction, int targets_
 void add_bias(Plan&, std::string name, int x, int bias_slot, int y, int64_t positions,
               int64_t channels);
 void add(Plan&, std::string name, int x, int y, int z, int64_t size);
+void take(Plan&, std::string name, std::shared_ptr<MoveTable>, float fill, int x, int y);
 void rescale(Plan&, std::string name, int x, int y, std::vector<float> scale,
              std::vector<float> offset, int64_t positions);
 // `random_slot` holds the seed and the step, two 64-bit words.

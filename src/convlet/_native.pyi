@@ -51,6 +51,9 @@ class Loss(Enum):
 class TapTable:
     def __init__(self, axes: Sequence[tuple[int, int, int, int, int, int]]) -> None: ...
 
+class Moves:
+    def __init__(self, first: np.ndarray, first_source: np.ndarray, source: np.ndarray) -> None: ...
+
 class Plan:
     instruction_set: str
     blocks: int
@@ -211,6 +214,7 @@ def add_bias(
     plan: Plan, name: str, x: int, bias: int, y: int, positions: int, channels: int
 ) -> None: ...
 def add(plan: Plan, name: str, x: int, y: int, z: int, size: int) -> None: ...
+def take(plan: Plan, name: str, moves: Moves, fill: float, x: int, y: int) -> None: ...
 def rescale(
     plan: Plan,
     name: str,

@@ -18,7 +18,7 @@ from convlet import _native
 from convlet.engine.fusion import Step, fuse
 from convlet.engine.placement import place
 from convlet.engine.program import Instruction, Program
-from convlet.engine.tables import native_identity, native_table, winner_type
+from convlet.engine.tables import native_identity, native_moves, native_table, winner_type
 from convlet.ops import TapTable
 from convlet.ops.activations import ELEMENTWISE
 
@@ -529,6 +529,13 @@ class Lowering:
         operands.append(self._size(instruction.reads[0]))
         _native.add(self.plan, step.name, *operands)
 
+    def _take(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        is_gradient = instruction.operator == "take_gradient"
+        moves = native_moves(instruction.attributes["table"], is_gradient)
+        fill = 0.0 if is_gradient else instruction.attributes["fill"]
+        _native.take(self.plan, step.name, moves, fill, *self._operands(instruction))
+
     def _rescale(self, step: Step) -> None:
         (instruction,) = step.instructions
         x, y = instruction.reads[0], instruction.writes[0]
@@ -588,6 +595,8 @@ _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
     "log_softmax_gradient": Lowering._softmax,
     "loss": Lowering._loss,
     "add": Lowering._add,
+    "take": Lowering._take,
+    "take_gradient": Lowering._take,
     "rescale": Lowering._rescale,
     "rescale_gradient": Lowering._rescale,
     "dropout": Lowering._dropout,

@@ -129,6 +129,8 @@ OPERATORS: dict[str, Operator] = {
     # shapes and scales
     "reshape": Operator(ops.reshape, "x", "y", (Gradient("x", "reshape_gradient"),)),
     "reshape_gradient": Operator(ops.reshape_gradient, "δ", "δx"),
+    "take": Operator(ops.take, "x", "y", (Gradient("x", "take_gradient"),)),
+    "take_gradient": Operator(ops.take_gradient, "δ", "δx"),
     "rescale": Operator(ops.rescale, "x", "y", (Gradient("x", "rescale_gradient"),)),
     "rescale_gradient": Operator(ops.rescale_gradient, "δ", "δx"),
     "add": Operator(ops.add, "x y", "z", (Gradient("x"), Gradient("y"))),
