@@ -38,6 +38,9 @@ EXAMPLES = {
         lambda **k: layers.Conv3DTranspose(4, 2, dilation_rate=2, groups=2, use_bias=False, **k),
         (2, 3, 2, 2),
     ),
+    "Cropping1D": (lambda **k: layers.Cropping1D((2, 1), **k), (5, 2)),
+    "Cropping2D": (lambda **k: layers.Cropping2D(((1, 0), (0, 2)), **k), (3, 4, 2)),
+    "Cropping3D": (lambda **k: layers.Cropping3D((1, 0, 1), **k), (3, 2, 4, 2)),
     "Dense": (lambda **k: layers.Dense(3, activation="softmax", **k), (4,)),
     "DepthwiseConv1D": (
         lambda **k: layers.DepthwiseConv1D(3, padding="same", dilation_rate=2, **k),
@@ -80,8 +83,10 @@ EXAMPLES = {
     "MaxPooling1D": (lambda **k: layers.MaxPooling1D(3, 2, "same", **k), (6, 2)),
     "MaxPooling2D": (lambda **k: layers.MaxPooling2D(2, **k), (5, 4, 2)),
     "MaxPooling3D": (lambda **k: layers.MaxPooling3D((1, 2, 2), **k), (2, 4, 3, 2)),
+    "Permute": (lambda **k: layers.Permute((2, 3, 1), **k), (3, 4, 2)),
     "ReLU": (lambda **k: layers.ReLU(1.5, 0.1, 0.25, **k), (4, 5)),
     "Rescaling": (lambda **k: layers.Rescaling([0.5, 2.0], 1.0, **k), (3, 2)),
+    "Reshape": (lambda **k: layers.Reshape((4, -1), **k), (2, 4, 3)),
     "SeparableConv1D": (lambda **k: layers.SeparableConv1D(4, 2, 2, use_bias=False, **k), (7, 3)),
     "SeparableConv2D": (
         lambda **k: layers.SeparableConv2D(3, 2, padding="same", depth_multiplier=2, **k),
@@ -104,6 +109,12 @@ EXAMPLES = {
         lambda **k: layers.TableConv3D([[1, 0], [1, 1]], 2, use_bias=False, **k),
         (3, 2, 3, 2),
     ),
+    "UpSampling1D": (lambda **k: layers.UpSampling1D(3, **k), (3, 2)),
+    "UpSampling2D": (lambda **k: layers.UpSampling2D((2, 3), **k), (2, 3, 1)),
+    "UpSampling3D": (lambda **k: layers.UpSampling3D((1, 2, 2), **k), (2, 2, 1, 2)),
+    "ZeroPadding1D": (lambda **k: layers.ZeroPadding1D((1, 2), **k), (4, 2)),
+    "ZeroPadding2D": (lambda **k: layers.ZeroPadding2D(((1, 0), (2, 1)), **k), (3, 2, 2)),
+    "ZeroPadding3D": (lambda **k: layers.ZeroPadding3D((1, 0, 2), **k), (2, 3, 2, 2)),
 }
 
 

@@ -815,6 +815,8 @@ BEYOND = {
     "a window of many bits": chain(input_of(4, 4, 1), {**POOLING, "pool_size": 10**30}),
     "a stride": chain(input_of(4, 4, 1), {**POOLING, "strides": 10**30}),
     "a dilation": chain(input_of(4, 4, 1), conv(1, 2, padding="same", dilation_rate=10**400)),
+    "a padding": chain(input_of(4, 4, 1), {"class_name": "ZeroPadding2D", "padding": 10**30}),
+    "an upsampling": chain(input_of(4, 4, 1), {"class_name": "UpSampling2D", "size": 10**4}),
     "a factor": chain(input_of(4, 4, 1), {"class_name": "Rescaling", "scale": 1e300}),
 }
 
