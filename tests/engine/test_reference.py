@@ -107,6 +107,14 @@ def add(builder: Builder, x: Buffer) -> Buffer:
     return builder.apply("add", x, other, shape=x.shape)
 
 
+def take(builder: Builder, x: Buffer) -> Buffer:
+    """Return x mirrored at its borders, with a row of constants below."""
+    table = ops.pad_table(x.shape, [(2, 1), (0, 3)], "reflect")
+    x = builder.apply("take", x, shape=table.output_shape, table=table, fill=0.0)
+    table = ops.pad_table(x.shape, [(0, 1)])
+    return builder.apply("take", x, shape=table.output_shape, table=table, fill=2.0)
+
+
 def python(builder: Builder, x: Buffer) -> Buffer:
     scale = builder.parameter(variable("scale", CHANNELS))
     attributes = {"layer": Wave(), "output_shape": x.shape, "keywords": {}}
@@ -135,6 +143,7 @@ NETWORKS: dict[str, Callable[[Builder, Buffer], Buffer]] = {
     "reshape": add_flatten,
     "rescale": channelwise("rescale", scale=np.array([2.0, 1, 0.5, -1]), offset=0.5),
     "add": add,
+    "take": take,
     "loss": loss,
     "python": python,
 }
