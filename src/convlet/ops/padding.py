@@ -16,41 +16,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from convlet.ops.take import TakeTable, pad_table, take, take_gradient
+
 Fill = float | str
 Pairs = Sequence[tuple[int, int]]
 
 
-def reflected_positions(size: int, begin: int, end: int) -> np.ndarray:
-    """Return which of ``size`` positions stands at each place of the padded axis: 2 1 [0 1 2] 1 0.
-
-    Padding wider than the signal is mirrored again at the other border.
-    """
-    period = max(2 * (size - 1), 1)
-    there_and_back = np.arange(-begin, size + end) % period
-    return np.minimum(there_and_back, period - there_and_back)
+def _table(shape: tuple[int, ...], padding: Pairs, fill: Fill) -> TakeTable:
+    return pad_table(shape, padding, "reflect" if fill == "reflect" else "constant", "padding")
 
 
 def pad(x: np.ndarray, padding: Pairs, fill: Fill = 0.0) -> np.ndarray:
     """Return ``x`` with padding around its grid."""
-    if fill != "reflect":
-        return np.pad(x, [(0, 0), *padding, (0, 0)], constant_values=fill)
-    for axis, (begin, end) in enumerate(padding, start=1):
-        x = np.take(x, reflected_positions(x.shape[axis], begin, end), axis)
-    return x
+    constant = 0.0 if isinstance(fill, str) else fill
+    return take(x, _table(x.shape[1:], padding, fill), constant)
 
 
 def pad_gradient(output_gradient: np.ndarray, padding: Pairs, fill: Fill = 0.0) -> np.ndarray:
     """Return ∂J/∂x: constants have no gradient, a mirrored place adds its δ to what it mirrors."""
-    if fill != "reflect":
-        inside = [
-            slice(begin, size - end)
-            for size, (begin, end) in zip(output_gradient.shape[1:-1], padding, strict=True)
-        ]
-        return output_gradient[(slice(None), *inside)]
-    for axis, (begin, end) in enumerate(padding, start=1):
-        delta = np.moveaxis(output_gradient, axis, 0)
-        size = len(delta) - begin - end
-        folded = np.zeros((size, *delta.shape[1:]), delta.dtype)
-        np.add.at(folded, reflected_positions(size, begin, end), delta)
-        output_gradient = np.moveaxis(folded, 0, axis)
-    return output_gradient
+    *padded, channels = output_gradient.shape[1:]
+    grid = [size - sum(pair) for size, pair in zip(padded, padding, strict=True)]
+    return take_gradient(output_gradient, _table((*grid, channels), padding, fill))
