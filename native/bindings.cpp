@@ -162,6 +162,15 @@ void define_stages(nb::module_& m) {
     m.def("max_pool_gradient", &convlet::max_pool_gradient);
     m.def("average_pool", &convlet::average_pool);
     m.def("average_pool_gradient", &convlet::average_pool_gradient);
+    m.def("sum_pool", &convlet::sum_pool);
+    m.def("sum_pool_gradient", &convlet::sum_pool_gradient);
+    m.def("l2_pool", &convlet::l2_pool);
+    m.def("l2_pool_gradient", &convlet::l2_pool_gradient);
+    m.def("log_sum_exp_pool", &convlet::log_sum_exp_pool);
+    m.def("log_sum_exp_pool_gradient", &convlet::log_sum_exp_pool_gradient);
+    m.def("stochastic_pool", &convlet::stochastic_pool);
+    m.def("stochastic_pool_mean", &convlet::stochastic_pool_mean);
+    m.def("stochastic_pool_mean_gradient", &convlet::stochastic_pool_mean_gradient);
     m.def("activation", [](Plan& plan, std::string name, ActivationName function,
                            const std::vector<float>& parameters, int x, int y, int64_t size) {
         convlet::activation(plan, std::move(name), activation_from(function, parameters), x, y,
@@ -187,6 +196,8 @@ void define_stages(nb::module_& m) {
     m.def("add", &convlet::add);
     m.def("take", &convlet::take);
     m.def("rescale", &convlet::rescale);
+    m.def("scale", &convlet::scale);
+    m.def("scale_gradient", &convlet::scale_gradient);
     m.def("dropout", &convlet::dropout);
     m.def("clear", &convlet::clear);
     m.def("add_up", &convlet::add_up);

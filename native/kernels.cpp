@@ -31,6 +31,7 @@ namespace CONVLET_TARGET {
 #include "kernels/softmax.hpp"
 #include "kernels/losses.hpp"
 #include "kernels/elementwise.hpp"
+#include "kernels/window_reductions.hpp"
 #include "kernels/optimizers.hpp"
 
 extern const Kernels KERNELS;
@@ -53,6 +54,13 @@ const Kernels KERNELS = {
     max_pool_gradient,
     average_pool,
     average_pool_gradient,
+    l2_pool,
+    l2_pool_gradient,
+    log_sum_exp_pool,
+    log_sum_exp_pool_gradient,
+    stochastic_pool,
+    stochastic_pool_mean,
+    stochastic_pool_mean_gradient,
     activation,
     activation_gradient,
     softmax,
@@ -62,6 +70,8 @@ const Kernels KERNELS = {
     add,
     take,
     rescale,
+    scale,
+    scale_gradient,
     dropout,
     add_up,
     gradient_descent,

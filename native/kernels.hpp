@@ -145,6 +145,14 @@ struct Pooling {
     void* winner;
     int winner_bytes;
     const float* counts;  // average: how many positions each window holds
+    float sharpness;      // log-sum-exp
+};
+
+// Random draws for the outputs of a pooling: the run's seed and step, and whose they are.
+struct Draws {
+    int64_t first_image;
+    uint64_t seed, step;
+    uint32_t layer;
 };
 
 // Runs of numbers that are moved together: run r is written from number first[r] up to
@@ -216,6 +224,18 @@ struct Kernels {
     void (*average_pool)(const Pooling&, const float* x, float* y, Share);
     void (*average_pool_gradient)(const Pooling&, const float* delta, float* x_delta, Share);
 
+    void (*l2_pool)(const Pooling&, const float* x, float* y, Share);
+    void (*l2_pool_gradient)(const Pooling&, const float* delta, const float* x, const float* y,
+                             float* x_delta, Share);
+    void (*log_sum_exp_pool)(const Pooling&, const float* x, float* y, Share);
+    void (*log_sum_exp_pool_gradient)(const Pooling&, const float* delta, const float* x,
+                                      const float* y, float* x_delta, Share);
+    void (*stochastic_pool)(const Pooling&, const Draws&, const float* x, float* y, Share);
+    void (*stochastic_pool_mean)(const Pooling&, const float* x, float* y, float* total, Share);
+    void (*stochastic_pool_mean_gradient)(const Pooling&, const float* delta, const float* x,
+                                          const float* y, const float* total, float* x_delta,
+                                          Share);
+
     void (*activation)(const Activation&, const float* x, float* y, int64_t count, Share);
     void (*activation_gradient)(const Activation&, const float* delta, const float* known, float* x_delta,
                                 int64_t count, Share);
@@ -231,6 +251,10 @@ struct Kernels {
     void (*take)(const Moves&, const float* x, float* y, Share);
     void (*rescale)(const float* x, const float* scale, const float* offset, float* y,
                     int64_t positions, int64_t channels, int64_t lanes, Share);
+    void (*scale)(const float* x, const float* gamma, float* y, int64_t positions,
+                  int64_t channels, int64_t lanes, Share);
+    void (*scale_gradient)(const float* x, const float* delta, int64_t positions,
+                           int64_t channels, int64_t lanes, float* gradient, Share);
     void (*dropout)(const Dropout&, const float* x, float* y, Share);
 
     void (*add_up)(float* const* shards, int64_t count, int64_t shard_count, float* total, Share);

@@ -58,6 +58,24 @@ void average_pool(Plan&, std::string name, const TapTable&, int64_t channels, in
 void average_pool_gradient(Plan&, std::string name, const TapTable&, int64_t channels, int delta,
                            int x_delta);
 
+void sum_pool(Plan&, std::string name, const TapTable&, int64_t channels, int x, int y);
+void sum_pool_gradient(Plan&, std::string name, const TapTable&, int64_t channels, int delta,
+                       int x_delta);
+void l2_pool(Plan&, std::string name, const TapTable&, int64_t channels, int x, int y);
+void l2_pool_gradient(Plan&, std::string name, const TapTable&, int64_t channels, int delta, int x,
+                      int y, int x_delta);
+void log_sum_exp_pool(Plan&, std::string name, const TapTable&, int64_t channels, int x, int y,
+                      float sharpness);
+void log_sum_exp_pool_gradient(Plan&, std::string name, const TapTable&, int64_t channels,
+                               int delta, int x, int y, int x_delta, float sharpness);
+// `random_slot` as for dropout; the gradient is that of max pooling, by the winners.
+void stochastic_pool(Plan&, std::string name, const TapTable&, int64_t channels, int x,
+                     int random_slot, int y, int winner, int winner_bytes, uint32_t layer);
+void stochastic_pool_mean(Plan&, std::string name, const TapTable&, int64_t channels, int x, int y,
+                          int total);
+void stochastic_pool_mean_gradient(Plan&, std::string name, const TapTable&, int64_t channels,
+                                   int delta, int x, int y, int total, int x_delta);
+
 void activation(Plan&, std::string name, const Activation&, int x, int y, int64_t size);
 void activation_gradient(Plan&, std::string name, const Activation&, int delta, int known, int x_delta,
                          int64_t size);
@@ -81,6 +99,10 @@ void add(Plan&, std::string name, int x, int y, int z, int64_t size);
 void take(Plan&, std::string name, std::shared_ptr<MoveTable>, float fill, int x, int y);
 void rescale(Plan&, std::string name, int x, int y, std::vector<float> scale,
              std::vector<float> offset, int64_t positions);
+void scale(Plan&, std::string name, int x, int gamma_slot, int y, int64_t positions,
+           int64_t channels);
+void scale_gradient(Plan&, std::string name, int x, int delta, int gradient, int64_t positions,
+                    int64_t channels);
 // `random_slot` holds the seed and the step, two 64-bit words.
 void dropout(Plan&, std::string name, int x, int y, int random_slot, int64_t units, double rate,
              uint32_t layer);

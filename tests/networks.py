@@ -80,10 +80,17 @@ EXAMPLES = {
         lambda **k: layers.LocallyConnected3D(2, 2, use_bias=False, **k),
         (3, 2, 3, 2),
     ),
+    "L2Pooling1D": (lambda **k: layers.L2Pooling1D(2, 1, **k), (5, 2)),
+    "L2Pooling2D": (lambda **k: layers.L2Pooling2D((2, 1), 2, "same", **k), (3, 4, 2)),
+    "L2Pooling3D": (lambda **k: layers.L2Pooling3D((1, 1, 2), **k), (2, 2, 3, 2)),
+    "LogSumExpPooling1D": (lambda **k: layers.LogSumExpPooling1D(3, sharpness=2.0, **k), (6, 2)),
+    "LogSumExpPooling2D": (lambda **k: layers.LogSumExpPooling2D(3, 2, "same", **k), (4, 5, 2)),
+    "LogSumExpPooling3D": (lambda **k: layers.LogSumExpPooling3D(2, **k), (2, 4, 3, 2)),
     "MaxPooling1D": (lambda **k: layers.MaxPooling1D(3, 2, "same", **k), (6, 2)),
     "MaxPooling2D": (lambda **k: layers.MaxPooling2D(2, **k), (5, 4, 2)),
     "MaxPooling3D": (lambda **k: layers.MaxPooling3D((1, 2, 2), **k), (2, 4, 3, 2)),
     "Permute": (lambda **k: layers.Permute((2, 3, 1), **k), (3, 4, 2)),
+    "OrbitMaxPooling": (lambda **k: layers.OrbitMaxPooling(3, **k), (2, 2, 6)),
     "ReLU": (lambda **k: layers.ReLU(1.5, 0.1, 0.25, **k), (4, 5)),
     "Rescaling": (lambda **k: layers.Rescaling([0.5, 2.0], 1.0, **k), (3, 2)),
     "Reshape": (lambda **k: layers.Reshape((4, -1), **k), (2, 4, 3)),
@@ -115,6 +122,26 @@ EXAMPLES = {
     "ZeroPadding1D": (lambda **k: layers.ZeroPadding1D((1, 2), **k), (4, 2)),
     "ZeroPadding2D": (lambda **k: layers.ZeroPadding2D(((1, 0), (2, 1)), **k), (3, 2, 2)),
     "ZeroPadding3D": (lambda **k: layers.ZeroPadding3D((1, 0, 2), **k), (2, 3, 2, 2)),
+    "StochasticPooling1D": (lambda **k: layers.StochasticPooling1D(3, seed=1, **k), (6, 2)),
+    "StochasticPooling2D": (
+        lambda **k: layers.StochasticPooling2D(2, padding="same", **k),
+        (5, 4, 2),
+    ),
+    "StochasticPooling3D": (lambda **k: layers.StochasticPooling3D(2, 1, **k), (2, 4, 3, 2)),
+    "SumPooling1D": (lambda **k: layers.SumPooling1D(3, 2, "same", **k), (6, 2)),
+    "SumPooling2D": (lambda **k: layers.SumPooling2D(2, **k), (5, 4, 2)),
+    "SumPooling3D": (lambda **k: layers.SumPooling3D((1, 2, 2), **k), (2, 4, 3, 2)),
+    "TrainableSubsampling1D": (lambda **k: layers.TrainableSubsampling1D(2, **k), (6, 2)),
+    "TrainableSubsampling2D": (
+        lambda **k: layers.TrainableSubsampling2D(
+            2, activation="tanh", activation_position="before", **k
+        ),
+        (5, 4, 2),
+    ),
+    "TrainableSubsampling3D": (
+        lambda **k: layers.TrainableSubsampling3D((1, 2, 2), **k),
+        (2, 4, 3, 2),
+    ),
 }
 
 

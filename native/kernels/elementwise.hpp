@@ -33,6 +33,37 @@ static void rescale(const float* x, const float* scale, const float* offset, flo
     });
 }
 
+static void scale(const float* x, const float* gamma, float* y, int64_t positions,
+                  int64_t channels, int64_t lanes, Share share) {
+    for_channels(positions, channels, lanes, share, [&](int64_t i, int64_t c, auto part) {
+        part.write(y + i, part.read(x + i) * gamma[c]);
+    });
+}
+
+// gradient[c] += sum over positions and images of x * delta; with one lane vectors are channels.
+static void scale_gradient(const float* x, const float* delta, int64_t positions, int64_t channels,
+                           int64_t lanes, float* gradient, Share share) {
+    const Range mine = share_of(channels, share);
+    if (lanes == 1) {
+        for_vectors(mine.first, mine.last, [&](int64_t c, auto part) {
+            Vector total = part.read(gradient + c);
+            for (int64_t i = c; i < positions * channels; i += channels)
+                total = multiply_add(part.read(x + i), part.read(delta + i), total);
+            part.write(gradient + c, total);
+        });
+        return;
+    }
+    for (int64_t c = mine.first; c < mine.last; ++c) {
+        Vector total = {};
+        for (int64_t p = 0; p < positions; ++p)
+            for_vectors((p * channels + c) * lanes, (p * channels + c + 1) * lanes,
+                        [&](int64_t i, auto part) {
+                            total = multiply_add(part.read(x + i), part.read(delta + i), total);
+                        });
+        gradient[c] += sum(total);
+    }
+}
+
 // Philox4x32-10 (Salmon et al., 2011): four random words for a counter, as ops/dropout.py has it.
 INLINE void philox(uint32_t counter[4], uint32_t key0, uint32_t key1) {
     for (int round = 0; round < 10; ++round) {

@@ -69,6 +69,42 @@ INLINE Vector hyperbolic_tangent(Vector x) {
 
 INLINE Vector logistic(Vector x) { return 1.0f / (exponential(-x) + 1.0f); }
 
+INLINE Vector square_root(Vector x) {
+#if defined(__AVX512F__)
+    return (Vector)_mm512_sqrt_ps((__m512)x);
+#elif defined(__AVX2__)
+    return (Vector)_mm256_sqrt_ps((__m256)x);
+#elif defined(__aarch64__)
+    return (Vector)vsqrtq_f32((float32x4_t)x);
+#else
+    return (Vector)_mm_sqrt_ps((__m128)x);
+#endif
+}
+
+// ln x for x of at least 0: ln m + e ln 2 for x = m 2^e, sqrt(1/2) <= m < sqrt(2); the polynomial
+// is that of the Cephes library's logf.
+INLINE Vector logarithm(Vector x) {
+    const Vector half = (Vector)(((Integers)x & 0x007fffff) | 0x3f000000);  // from 1/2 to below 1
+    const Vector n = __builtin_convertvector(((Integers)x >> 23) - 126, Vector);
+    const Integers is_small = half < 0.707106781f;
+    const Vector e = choose(is_small, n - 1.0f, n);
+    const Vector f = choose(is_small, half + half, half) - 1.0f, square = f * f;
+    Vector p = broadcast(7.0376836292e-2f);
+    p = multiply_add(p, f, broadcast(-1.1514610310e-1f));
+    p = multiply_add(p, f, broadcast(1.1676998740e-1f));
+    p = multiply_add(p, f, broadcast(-1.2420140846e-1f));
+    p = multiply_add(p, f, broadcast(1.4249322787e-1f));
+    p = multiply_add(p, f, broadcast(-1.6668057665e-1f));
+    p = multiply_add(p, f, broadcast(2.0000714765e-1f));
+    p = multiply_add(p, f, broadcast(-2.4999993993e-1f));
+    p = multiply_add(p, f, broadcast(3.3333331174e-1f));
+    Vector y = multiply_add(e, broadcast(-2.12194440e-4f), p * f * square);
+    y = f + multiply_add(square, broadcast(-0.5f), y);
+    y = multiply_add(e, broadcast(0.693359375f), y);
+    y = choose(x == 0.0f, broadcast(-__builtin_inff()), y);
+    return choose(x < __builtin_inff(), y, x);  // infinity and NaN stay
+}
+
 // --- lane by lane ---
 
 static __attribute__((noinline)) Vector softplus_of(Vector x) {

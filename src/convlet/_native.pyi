@@ -164,6 +164,54 @@ def average_pool(plan: Plan, name: str, table: TapTable, channels: int, x: int, 
 def average_pool_gradient(
     plan: Plan, name: str, table: TapTable, channels: int, delta: int, x_delta: int
 ) -> None: ...
+def sum_pool(plan: Plan, name: str, table: TapTable, channels: int, x: int, y: int) -> None: ...
+def sum_pool_gradient(
+    plan: Plan, name: str, table: TapTable, channels: int, delta: int, x_delta: int
+) -> None: ...
+def l2_pool(plan: Plan, name: str, table: TapTable, channels: int, x: int, y: int) -> None: ...
+def l2_pool_gradient(
+    plan: Plan, name: str, table: TapTable, channels: int, delta: int, x: int, y: int, x_delta: int
+) -> None: ...
+def log_sum_exp_pool(
+    plan: Plan, name: str, table: TapTable, channels: int, x: int, y: int, sharpness: float
+) -> None: ...
+def log_sum_exp_pool_gradient(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    channels: int,
+    delta: int,
+    x: int,
+    y: int,
+    x_delta: int,
+    sharpness: float,
+) -> None: ...
+def stochastic_pool(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    channels: int,
+    x: int,
+    random: int,
+    y: int,
+    winner: int,
+    winner_bytes: int,
+    layer: int,
+) -> None: ...
+def stochastic_pool_mean(
+    plan: Plan, name: str, table: TapTable, channels: int, x: int, y: int, total: int
+) -> None: ...
+def stochastic_pool_mean_gradient(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    channels: int,
+    delta: int,
+    x: int,
+    y: int,
+    total: int,
+    x_delta: int,
+) -> None: ...
 def activation(
     plan: Plan,
     name: str,
@@ -223,6 +271,12 @@ def rescale(
     scale: list[float],
     offset: list[float],
     positions: int,
+) -> None: ...
+def scale(
+    plan: Plan, name: str, x: int, gamma: int, y: int, positions: int, channels: int
+) -> None: ...
+def scale_gradient(
+    plan: Plan, name: str, x: int, delta: int, gradient: int, positions: int, channels: int
 ) -> None: ...
 def dropout(
     plan: Plan, name: str, x: int, y: int, random: int, units: int, rate: float, layer: int

@@ -81,11 +81,12 @@ def add_bias(builder: Builder, x: Buffer) -> Buffer:
     return builder.apply("add_bias", x, bias, shape=x.shape)
 
 
-def pooling(operator: str) -> Callable:
+def pooling(operator: str, **attributes: object) -> Callable:
     def network(builder: Builder, x: Buffer) -> Buffer:
         table = ops.tap_table(x.shape[:-1], (3, 2), (2, 1), "same")
         shape = (*table.output_shape, CHANNELS)
-        return builder.apply(operator, x, shape=shape, table=table)
+        draws = [builder.random()] if operator == "stochastic_pool" else []
+        return builder.apply(operator, x, *draws, shape=shape, table=table, **attributes)
 
     return network
 
@@ -99,6 +100,11 @@ def channelwise(operator: str, **attributes: object) -> Callable:
 
 def dropout(builder: Builder, x: Buffer) -> Buffer:
     return builder.apply("dropout", x, builder.random(), shape=x.shape, rate=0.4, layer=7)
+
+
+def scale(builder: Builder, x: Buffer) -> Buffer:
+    gamma = builder.parameter(variable("gamma", CHANNELS))
+    return builder.apply("scale", x, gamma, shape=x.shape)
 
 
 def add(builder: Builder, x: Buffer) -> Buffer:
@@ -135,6 +141,12 @@ NETWORKS: dict[str, Callable[[Builder, Buffer], Buffer]] = {
     "tie": tie,
     "max_pool": pooling("max_pool"),
     "average_pool": pooling("average_pool"),
+    "sum_pool": pooling("sum_pool"),
+    "l2_pool": pooling("l2_pool"),
+    "log_sum_exp_pool": pooling("log_sum_exp_pool", sharpness=2.0),
+    "stochastic_pool": pooling("stochastic_pool", layer=7),
+    "stochastic_pool_mean": pooling("stochastic_pool_mean"),
+    "scale": scale,
     "activation": channelwise("activation", function="tanh"),
     "activation_of_input": channelwise("activation_of_input", function="gelu"),
     "softmax": channelwise("softmax"),

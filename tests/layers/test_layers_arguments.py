@@ -111,6 +111,27 @@ ARGUMENTS = [
     (lambda: L.MaxPooling2D(0), "MaxPooling2D 'max_pooling2d': pool_size must be an integer"),
     (lambda: L.MaxPooling2D(2, strides=-1), "strides must be an integer of at least 1"),
     (lambda: L.AveragePooling1D(padding="causal"), "padding must be one of 'valid', 'same'"),
+    (
+        lambda: L.LogSumExpPooling2D(sharpness=0),
+        "LogSumExpPooling2D 'log_sum_exp_pooling2d': sharpness must be a number of at least 1e-06 "
+        "and of at most 1e+06, got 0",
+    ),
+    (lambda: L.LogSumExpPooling1D(sharpness=float("nan")), "sharpness must be a number of at"),
+    (lambda: L.StochasticPooling2D(seed=1.5), "seed must be an integer of at least 0, got 1.5"),
+    (lambda: L.L2Pooling3D((2, 2)), "pool_size must be an integer of at least 1 or a tuple of 3"),
+    (
+        lambda: L.TrainableSubsampling2D(activation_position="between"),
+        "activation_position must be one of 'before', 'after', got 'between'",
+    ),
+    (lambda: L.TrainableSubsampling1D(activation="rely"), "activation must be one of 'linear'"),
+    (
+        lambda: L.TrainableSubsampling3D(coefficient_initializer="on"),
+        "coefficient_initializer: initializer: unknown 'on'",
+    ),
+    (
+        lambda: L.OrbitMaxPooling(0),
+        "OrbitMaxPooling 'orbit_max_pooling': orbit_size must be an integer of at least 1, got 0",
+    ),
     (lambda: L.GlobalMaxPooling1D(keepdims=0), "keepdims must be True or False, got 0"),
     (lambda: L.Dense(0), "Dense 'dense': units must be an integer of at least 1, got 0"),
     (lambda: L.Dense(np.True_), "units must be an integer of at least 1, got"),
@@ -164,6 +185,14 @@ INPUTS = [
     ),
     (L.MaxPooling3D(3), (5, 9, 9, 2, 6), "the window spans 3 positions along spatial axis 2"),
     (L.GlobalMaxPooling2D(), (5, 9), "the input must have shape (batch, 2 spatial axes, channels)"),
+    (L.SumPooling2D(3), (5, 2, 9, 1), "the window spans 3 positions along spatial axis 0"),
+    (
+        L.OrbitMaxPooling(4),
+        (5, 3, 3, 6),
+        "OrbitMaxPooling 'orbit_max_pooling': the input must have shape (batch, ..., channels) "
+        "with a multiple of orbit_size (4) as its number of channels, got (None, 3, 3, 6)",
+    ),
+    (L.TrainableSubsampling2D(), (5, 4, 6), "the input must have shape (batch, 2 spatial axes"),
     (L.Dense(3), (5,), "the input must have shape (batch, ..., channels)"),
     (
         L.Rescaling([1.0, 2.0]),
@@ -191,6 +220,13 @@ def test_the_number_of_channels_is_fixed_once_the_kernel_is_made(layer):
     layer(np.zeros((1, 9, 9, 2)))
     with pytest.raises(ValueError, match="must have 2 channels, for which the kernel was made"):
         layer.compute_output_shape((None, 9, 9, 3))
+
+
+def test_the_number_of_maps_is_fixed_once_the_coefficients_are_made():
+    layer = L.TrainableSubsampling1D()
+    layer(np.zeros((1, 4, 2)))
+    with pytest.raises(ValueError, match="must have 2 channels, for which the coefficients were"):
+        layer.compute_output_shape((None, 4, 3))
 
 
 def test_set_weights_changes_nothing_unless_all_of_them_fit():

@@ -104,6 +104,11 @@ SHAPES = [
     (layers.MaxPooling2D(3, 1, "same"), (None, 5, 4, 3), (None, 5, 4, 3)),
     (layers.AveragePooling1D(4, padding="same"), (None, 5, 3), (None, 2, 3)),
     (layers.AveragePooling3D((1, 2, 3)), (None, 5, 4, 7, 3), (None, 5, 2, 2, 3)),
+    (layers.SumPooling2D((2, 3), 1), (None, 5, None, 3), (None, 4, None, 3)),
+    (layers.StochasticPooling1D(2), (None, 5, 3), (None, 2, 3)),
+    (layers.TrainableSubsampling2D(), (None, 5, 4, 3), (None, 2, 2, 3)),
+    (layers.OrbitMaxPooling(3), (None, None, 4, 6), (None, None, 4, 2)),
+    (layers.OrbitMaxPooling(1), (None, 6), (None, 6)),
     (layers.GlobalMaxPooling3D(), (None, 5, 4, 7, 3), (None, 3)),
     (layers.GlobalAveragePooling2D(keepdims=True), (None, None, 4, 3), (None, 1, 1, 3)),
     (layers.Flatten(), (None, None, 4, 3), (None, None)),
@@ -122,6 +127,13 @@ def test_dropout_drops_while_training_only():
     assert (layer(x) == 1).all()
     dropped = layer(x, training=True)
     assert set(np.unique(dropped)) == {0.0, 2.0}
+
+
+def test_stochastic_pooling_draws_while_training_only():
+    layer = layers.StochasticPooling1D(2)
+    x = np.tile(np.float32([[1], [3]]), (40, 1, 1))
+    np.testing.assert_array_equal(layer(x), np.full((40, 1, 1), 2.5, np.float32))
+    assert set(np.unique(layer(x, training=True))) == {1, 3}
 
 
 def test_weights_can_be_copied_between_layers():

@@ -29,6 +29,7 @@ from convlet.ops import (
     log_softmax_gradient,
     max_pool,
     max_pool_gradient,
+    scale,
     softmax,
     softmax_gradient,
     tap_table,
@@ -218,6 +219,30 @@ def test_delta_of_a_convolution_before_a_pooling(pooling: str):
     delta = upsampled * (1 - np.tanh(z) ** 2)
     np.testing.assert_allclose(activation_gradient(upsampled, a, "tanh"), delta)
     difference = central_difference(lambda z: float((pooled(z) * above).sum()), z)
+    np.testing.assert_allclose(delta, difference, atol=1e-9)
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_delta_of_a_subsampling_has_its_coefficient(position: str):
+    """Slide (4): δ_j^l = β_j^(l+1) upsample(δ_j^(l+1)) • f'(z_j^l), the activation before it.
+
+    "Either before or after the pooling layer, there is an additive bias and sigmoidal
+    nonlinearity": behind it, f' is taken of what it makes.
+    """
+    z, above, beta = normal(1, 4, 4, 2), normal(1, 2, 2, 2), np.array([0.5, -2.0])
+
+    def subsampled(z: np.ndarray) -> np.ndarray:
+        if position == "before":
+            return scale(average_pool(activation(z, "sigmoid"), HALVING), beta)
+        return activation(scale(average_pool(z, HALVING), beta), "sigmoid")
+
+    if position == "before":
+        slope = activation_gradient(np.ones_like(z), activation(z, "sigmoid"), "sigmoid")
+        delta = beta * np.kron(above, np.ones((1, 2, 2, 1))) / 4 * slope
+    else:
+        behind = activation_gradient(above, subsampled(z), "sigmoid")
+        delta = beta * np.kron(behind, np.ones((1, 2, 2, 1))) / 4
+    difference = central_difference(lambda z: float((subsampled(z) * above).sum()), z)
     np.testing.assert_allclose(delta, difference, atol=1e-9)
 
 

@@ -10,9 +10,17 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from scipy import signal
+from scipy import ndimage, signal
 
-from convlet.ops import conv, conv_input_gradient, convolve, correlate, max_pool, tap_table
+from convlet.ops import (
+    conv,
+    conv_input_gradient,
+    convolve,
+    correlate,
+    max_pool,
+    sum_pool,
+    tap_table,
+)
 from convlet.ops.filters import sobel
 from numerics import normal
 
@@ -112,6 +120,22 @@ def test_pooling_table():
     np.testing.assert_array_equal(y[0, 0, :, 0], [6, 8, 2])
     assert y[0, 1, 0, 0] == 7
     np.testing.assert_array_equal(y[0, ..., 0], [[6, 8, 2], [7, 8, 8], [8, 7, 8]])
+
+
+def test_pooling_table_with_stride_one():
+    """Lecture 000, definition 8, of the same table: every window, and the slide's among them."""
+    y, _ = max_pool(IMAGE[None, ..., None].astype(float), tap_table((7, 7), (2, 2)))
+    y = y[0, ..., 0]
+    np.testing.assert_array_equal(y[0], [6, 6, 8, 8, 2, 7])
+    np.testing.assert_array_equal(y, ndimage.maximum_filter(IMAGE, 2)[1:, 1:])
+    np.testing.assert_array_equal(y[::2, ::2], [[6, 8, 2], [7, 8, 8], [8, 7, 8]])
+
+
+def test_sum_pooling_is_the_filter_of_ones():
+    """Slide "Pooling Operation": "simple mathematical functions like max, sum , etc."."""
+    y = sum_pool(IMAGE[None, ..., None].astype(float), tap_table((7, 7), (3, 3)))[0, ..., 0]
+    np.testing.assert_array_equal(y[0, :3], [31, 46, 36])
+    np.testing.assert_array_equal(y, sums_of_windows())
 
 
 def test_pooling_is_done_for_each_channel_separately():

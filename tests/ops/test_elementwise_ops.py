@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convlet.ops import add, rescale, rescale_gradient, reshape, reshape_gradient
+from convlet.ops import (
+    add,
+    rescale,
+    rescale_gradient,
+    reshape,
+    reshape_gradient,
+    scale,
+    scale_gradient,
+)
 from numerics import central_difference, normal
 
 
@@ -87,3 +95,15 @@ def test_the_float_type_stays(dtype: str, scale: float | np.ndarray, offset: flo
         reshape(x, (4, 3), (12,)),
     ]
     assert {result.dtype.name for result in results} == {dtype}
+
+
+@pytest.mark.parametrize("grid", [(), (3,), (2, 3)])
+def test_scale_and_both_its_gradients(grid: tuple[int, ...]):
+    x, gamma, delta = normal(4, *grid, 5), normal(5), normal(4, *grid, 5, seed=1)
+    y = scale(x, gamma)
+    for channel in range(5):
+        np.testing.assert_array_equal(y[..., channel], x[..., channel] * gamma[channel])
+    by_x = central_difference(lambda x: float((scale(x, gamma) * delta).sum()), x)
+    np.testing.assert_allclose(scale(delta, gamma), by_x, atol=1e-9)
+    by_gamma = central_difference(lambda gamma: float((scale(x, gamma) * delta).sum()), gamma)
+    np.testing.assert_allclose(scale_gradient(x, delta), by_gamma, atol=1e-9)

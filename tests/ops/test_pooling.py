@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from scipy import signal
 
 from convlet.ops import (
     TapTable,
@@ -14,6 +15,8 @@ from convlet.ops import (
     average_pool_gradient,
     max_pool,
     max_pool_gradient,
+    sum_pool,
+    sum_pool_gradient,
     tap_table,
 )
 from numerics import central_difference, distinct, normal, tables, windows_by_loops
@@ -207,6 +210,24 @@ def test_gradients_are_adjoint_to_pooling(table: TapTable):
         np.vdot(x, average_pool_gradient(delta, table)),
         atol=1e-9,
     )
+
+
+@given(tables())
+@settings(deadline=None, max_examples=40)
+def test_sum_is_that_of_the_inputs_inside_and_its_gradient_the_adjoint(table: TapTable):
+    """Windows of padding alone sum up nothing."""
+    x, delta = distinct(2, *table.input_shape, 2), distinct(2, *table.output_shape, 2)
+    y = sum_pool(x, table)
+    for place, window in windows_by_loops(x, table).items():
+        assert y[place] == sum(value for _, value in window)
+    np.testing.assert_allclose(np.vdot(y, delta), np.vdot(x, sum_pool_gradient(delta, table)))
+
+
+def test_sum_is_scipys_convolution_with_ones():
+    x = normal(1, 7, 6, 1)
+    expected = signal.convolve2d(x[0, ..., 0], np.ones((3, 2)), "valid")
+    y = sum_pool(x, tap_table((7, 6), (3, 2)))
+    np.testing.assert_allclose(y[0, ..., 0], expected, rtol=1e-12, atol=1e-14)
 
 
 def test_average_with_same_padding_does_not_count_the_padding():

@@ -33,6 +33,7 @@ _IN_PLACE = (
     "dropout",
     "rescale",
     "rescale_gradient",
+    "scale",
     "softmax",
     "softmax_gradient",
     "log_softmax",
@@ -113,7 +114,7 @@ class Lowering:
         self._winner_bytes = {
             i.writes[1]: winner_type(i.attributes["table"]).itemsize
             for i in program.forward
-            if i.operator == "max_pool"
+            if i.operator in ("max_pool", "stochastic_pool")
         }
         width = _native.register_width(instruction_set)
         steps = fuse(program, lanes, width)
@@ -466,17 +467,38 @@ class Lowering:
         )
 
     def _pooling(self, step: Step) -> None:
-        """Max and average pooling, and their gradients."""
+        """Poolings that draw nothing, and the gradients of all."""
         (instruction,) = step.instructions
         table: TapTable = instruction.attributes["table"]
         channels = self._grid(instruction.reads[0])[1]
         operands = self._operands(instruction)
         if instruction.operator == "max_pool":
             operands.append(winner_type(table).itemsize)
-        if instruction.operator == "max_pool_gradient":
+        by_winners = instruction.operator in ("max_pool_gradient", "stochastic_pool_gradient")
+        if by_winners:
             operands.insert(2, winner_type(table).itemsize)
-        stage = getattr(_native, instruction.operator)
+        if instruction.operator.startswith("log_sum_exp"):
+            operands.append(instruction.attributes["sharpness"])
+        stage = _native.max_pool_gradient if by_winners else getattr(_native, instruction.operator)
         stage(self.plan, step.name, native_table(table), channels, *operands)
+
+    def _stochastic_pool(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        x, random = instruction.reads
+        y, winner = (self._buffer(name) for name in instruction.writes)
+        table: TapTable = instruction.attributes["table"]
+        _native.stochastic_pool(
+            self.plan,
+            step.name,
+            native_table(table),
+            self._grid(x)[1],
+            self._buffer(x),
+            self.slot(random),
+            y,
+            winner,
+            winner_type(table).itemsize,
+            instruction.attributes["layer"],
+        )
 
     def _activation(self, step: Step) -> None:
         """Activations and their gradients."""
@@ -547,6 +569,18 @@ class Lowering:
         x_buffer, y_buffer = self._buffer(x), self._buffer(y)
         _native.rescale(self.plan, step.name, x_buffer, y_buffer, scale, offset, positions)
 
+    def _scale(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        x, gamma = instruction.reads
+        y = self._buffer(instruction.writes[0])
+        _native.scale(self.plan, step.name, self._buffer(x), self.slot(gamma), y, *self._grid(x))
+
+    def _scale_gradient(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        x, delta = (self._buffer(name) for name in instruction.reads)
+        gradient, grid = self._gradient(instruction.writes[0]), self._grid(instruction.reads[0])
+        _native.scale_gradient(self.plan, step.name, x, delta, gradient, *grid)
+
     def _dropout(self, step: Step) -> None:
         (instruction,) = step.instructions
         x, random = instruction.reads
@@ -586,6 +620,16 @@ _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
     "max_pool_gradient": Lowering._pooling,
     "average_pool": Lowering._pooling,
     "average_pool_gradient": Lowering._pooling,
+    "sum_pool": Lowering._pooling,
+    "sum_pool_gradient": Lowering._pooling,
+    "l2_pool": Lowering._pooling,
+    "l2_pool_gradient": Lowering._pooling,
+    "log_sum_exp_pool": Lowering._pooling,
+    "log_sum_exp_pool_gradient": Lowering._pooling,
+    "stochastic_pool": Lowering._stochastic_pool,
+    "stochastic_pool_gradient": Lowering._pooling,
+    "stochastic_pool_mean": Lowering._pooling,
+    "stochastic_pool_mean_gradient": Lowering._pooling,
     "activation": Lowering._activation,
     "activation_of_input": Lowering._activation,
     "activation_gradient": Lowering._activation,
@@ -599,6 +643,8 @@ _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
     "take_gradient": Lowering._take,
     "rescale": Lowering._rescale,
     "rescale_gradient": Lowering._rescale,
+    "scale": Lowering._scale,
+    "scale_gradient": Lowering._scale_gradient,
     "dropout": Lowering._dropout,
 }
 """Who writes the stages of a step; tests check that no operator is missing."""

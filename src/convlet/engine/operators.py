@@ -110,6 +110,30 @@ OPERATORS: dict[str, Operator] = {
     "max_pool_gradient": Operator(ops.max_pool_gradient, "δ winner", "δx"),
     "average_pool": Operator(ops.average_pool, "x", "y", (Gradient("x", "average_pool_gradient"),)),
     "average_pool_gradient": Operator(ops.average_pool_gradient, "δ", "δx"),
+    "sum_pool": Operator(ops.sum_pool, "x", "y", (Gradient("x", "sum_pool_gradient"),)),
+    "sum_pool_gradient": Operator(ops.sum_pool_gradient, "δ", "δx"),
+    "l2_pool": Operator(ops.l2_pool, "x", "y", (Gradient("x", "l2_pool_gradient", "δ x y"),)),
+    "l2_pool_gradient": Operator(ops.l2_pool_gradient, "δ x y", "δx"),
+    "log_sum_exp_pool": Operator(
+        ops.log_sum_exp_pool, "x", "y", (Gradient("x", "log_sum_exp_pool_gradient", "δ x y"),)
+    ),
+    "log_sum_exp_pool_gradient": Operator(ops.log_sum_exp_pool_gradient, "δ x y", "δx"),
+    "stochastic_pool": Operator(
+        ops.stochastic_pool,
+        "x random",
+        "y winner",
+        (Gradient("x", "stochastic_pool_gradient", "δ winner"),),
+    ),
+    "stochastic_pool_gradient": Operator(ops.stochastic_pool_gradient, "δ winner", "δx"),
+    "stochastic_pool_mean": Operator(
+        ops.stochastic_pool_mean,
+        "x",
+        "y total",
+        (Gradient("x", "stochastic_pool_mean_gradient", "δ x y total"),),
+    ),
+    "stochastic_pool_mean_gradient": Operator(
+        ops.stochastic_pool_mean_gradient, "δ x y total", "δx"
+    ),
     # activations: the first keeps its output for the way back, the second its input
     "activation": Operator(
         ops.activation, "x", "y", (Gradient("x", "activation_gradient", "δ y"),)
@@ -133,6 +157,13 @@ OPERATORS: dict[str, Operator] = {
     "take_gradient": Operator(ops.take_gradient, "δ", "δx"),
     "rescale": Operator(ops.rescale, "x", "y", (Gradient("x", "rescale_gradient"),)),
     "rescale_gradient": Operator(ops.rescale_gradient, "δ", "δx"),
+    "scale": Operator(
+        ops.scale,
+        "x gamma",
+        "y",
+        (Gradient("x", "scale", "δ gamma"), Gradient("gamma", "scale_gradient", "x δ")),
+    ),
+    "scale_gradient": Operator(ops.scale_gradient, "x δ", "δgamma"),
     "add": Operator(ops.add, "x y", "z", (Gradient("x"), Gradient("y"))),
     # Python code: losses, and layers written by users
     "loss": Operator(

@@ -1,4 +1,4 @@
-"""Pooling layers of any rank: the maximum or the mean of a window, or of the whole grid."""
+"""Pooling layers of any rank: maximum, mean, sum or norm of a window, or of the whole grid."""
 
 from __future__ import annotations
 
@@ -158,6 +158,51 @@ class AveragePooling3D(Pooling):
 
     rank = 3
     operator = "average_pool"
+
+
+class SumPooling1D(Pooling):
+    """The sum of each window along one axis; arguments and errors are those of `MaxPooling1D`."""
+
+    rank = 1
+    operator = "sum_pool"
+
+
+class SumPooling2D(Pooling):
+    """The sum of each window over two axes; arguments and errors are those of `MaxPooling1D`."""
+
+    rank = 2
+    operator = "sum_pool"
+
+
+class SumPooling3D(Pooling):
+    """The sum of each window over three axes; arguments and errors are those of `MaxPooling1D`."""
+
+    rank = 3
+    operator = "sum_pool"
+
+
+class L2Pooling1D(Pooling):
+    """The square root of the sum of squares of each window along one axis.
+
+    Arguments and errors are those of `MaxPooling1D`. A window of zeros has no gradient.
+    """
+
+    rank = 1
+    operator = "l2_pool"
+
+
+class L2Pooling2D(Pooling):
+    """The square root of the sum of squares of each window over two axes; see `L2Pooling1D`."""
+
+    rank = 2
+    operator = "l2_pool"
+
+
+class L2Pooling3D(Pooling):
+    """The square root of the sum of squares of each window over three axes; see `L2Pooling1D`."""
+
+    rank = 3
+    operator = "l2_pool"
 
 
 class GlobalMaxPooling1D(GlobalPooling):

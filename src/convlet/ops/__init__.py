@@ -31,14 +31,35 @@ from convlet.ops.elementwise import (
     rescale_gradient,
     reshape,
     reshape_gradient,
+    scale,
+    scale_gradient,
 )
 from convlet.ops.local import (
     local_conv,
     local_conv_input_gradient,
     local_conv_kernel_gradient,
 )
-from convlet.ops.pooling import average_pool, average_pool_gradient, max_pool, max_pool_gradient
+from convlet.ops.pooling import (
+    average_pool,
+    average_pool_gradient,
+    max_pool,
+    max_pool_gradient,
+    sum_pool,
+    sum_pool_gradient,
+)
 from convlet.ops.signal import convolve, correlate, impulse_response
+from convlet.ops.smooth_pooling import (
+    l2_pool,
+    l2_pool_gradient,
+    log_sum_exp_pool,
+    log_sum_exp_pool_gradient,
+)
+from convlet.ops.stochastic_pooling import (
+    stochastic_pool,
+    stochastic_pool_gradient,
+    stochastic_pool_mean,
+    stochastic_pool_mean_gradient,
+)
 from convlet.ops.take import (
     TakeTable,
     crop_table,
@@ -74,11 +95,15 @@ __all__ = [
     "filters",
     "functions",
     "impulse_response",
+    "l2_pool",
+    "l2_pool_gradient",
     "local_conv",
     "local_conv_input_gradient",
     "local_conv_kernel_gradient",
     "log_softmax",
     "log_softmax_gradient",
+    "log_sum_exp_pool",
+    "log_sum_exp_pool_gradient",
     "max_pool",
     "max_pool_gradient",
     "pad_table",
@@ -87,8 +112,16 @@ __all__ = [
     "rescale_gradient",
     "reshape",
     "reshape_gradient",
+    "scale",
+    "scale_gradient",
     "softmax",
     "softmax_gradient",
+    "stochastic_pool",
+    "stochastic_pool_gradient",
+    "stochastic_pool_mean",
+    "stochastic_pool_mean_gradient",
+    "sum_pool",
+    "sum_pool_gradient",
     "take",
     "take_gradient",
     "tap_table",

@@ -44,8 +44,22 @@ def philox(counter: tuple[np.ndarray, ...], key: tuple[int, int]) -> tuple[np.nd
     return c0, c1, c2, c3
 
 
-def _kept(images: int, units: int, rate: float, layer: int, random: np.ndarray) -> np.ndarray:
-    """Return which units are kept: booleans of shape (images, units)."""
+def random_words(images: int, units: int, layer: int, random: np.ndarray) -> np.ndarray:
+    """Return a random word of 32 bits for every unit of every image.
+
+    Parameters
+    ----------
+    images, units : int
+    layer : int
+        A number of 32 bits that tells this layer from others.
+    random : ndarray of uint64, shape (2,)
+        The run's seed and the number of the training step.
+
+    Returns
+    -------
+    ndarray of uint64, shape (images, units)
+        Words below 2**32.
+    """
     seed, step = (int(word) for word in random)
     blocks = -(-units // 4)  # a counter gives four words, for four neighbouring units
     counter = (
@@ -55,8 +69,13 @@ def _kept(images: int, units: int, rate: float, layer: int, random: np.ndarray) 
         np.array([[layer]], np.uint64),
     )
     words = np.stack(philox(counter, (seed & 0xFFFFFFFF, seed >> 32)), axis=-1)
+    return words.reshape(images, 4 * blocks)[:, :units]
+
+
+def _kept(images: int, units: int, rate: float, layer: int, random: np.ndarray) -> np.ndarray:
+    """Return which units are kept: booleans of shape (images, units)."""
     threshold = np.uint64(round((1 - rate) * 2**32))
-    return words.reshape(images, 4 * blocks)[:, :units] < threshold
+    return random_words(images, units, layer, random) < threshold
 
 
 def dropout(x: np.ndarray, random: np.ndarray, rate: float, layer: int) -> np.ndarray:

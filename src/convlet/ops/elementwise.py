@@ -34,3 +34,19 @@ def rescale_gradient(
 ) -> np.ndarray:
     """Return ∂J/∂x = δ * scale; the offset takes no part."""
     return (output_gradient * scale).astype(output_gradient.dtype, copy=False)
+
+
+def scale(x: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+    """Return ``x * gamma``, one factor for each channel; going back, ∂J/∂x = scale(δ, γ).
+
+    Parameters
+    ----------
+    x : ndarray, shape (batch, ..., channels)
+    gamma : ndarray, shape (channels,)
+    """
+    return x * gamma
+
+
+def scale_gradient(x: np.ndarray, output_gradient: np.ndarray) -> np.ndarray:
+    """Return ∂J/∂γ: for each channel the sum of x δ over images and positions."""
+    return (x * output_gradient).sum(axis=tuple(range(x.ndim - 1)))

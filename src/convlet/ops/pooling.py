@@ -1,8 +1,8 @@
-"""Max and average pooling of any rank, and their gradients: the tap table with other reductions.
+"""Max, average and sum pooling of any rank, and their gradients: the tap table, other reductions.
 
 Lecture 000, definition 8: x^max_i = max { x_{i+k} : 0 <= k < r }. Lecture 001: going back, the mean
 spreads δ evenly over its window (δ ⊗ 1 / n, Kronecker's product), the maximum hands all of it to
-the unit that was chosen.
+the unit that was chosen. Lecture 003: the sum is another of the "simple mathematical functions".
 
 Padding takes no part: it is never the maximum and is not counted in the mean, as in Keras.
 
@@ -55,19 +55,29 @@ def max_pool_gradient(
     return input_gradient
 
 
-def average_pool(x: np.ndarray, table: TapTable) -> np.ndarray:
-    """Return the mean of the input positions in each window."""
+def sum_pool(x: np.ndarray, table: TapTable) -> np.ndarray:
+    """Return the sum of the input positions in each window."""
     total = np.zeros((len(x), *table.output_shape, x.shape[-1]), x.dtype)
     for _, outputs, inputs in table:
         total[(_ALL, *outputs)] += x[(_ALL, *inputs)]
-    return total / table.counts()[..., None].astype(x.dtype)
+    return total
+
+
+def sum_pool_gradient(output_gradient: np.ndarray, table: TapTable) -> np.ndarray:
+    """Return ∂J/∂x: each δ goes to every position of its window."""
+    shape = (len(output_gradient), *table.input_shape, output_gradient.shape[-1])
+    input_gradient = np.zeros(shape, output_gradient.dtype)
+    for _, outputs, inputs in table:
+        input_gradient[(_ALL, *inputs)] += output_gradient[(_ALL, *outputs)]
+    return input_gradient
+
+
+def average_pool(x: np.ndarray, table: TapTable) -> np.ndarray:
+    """Return the mean of the input positions in each window."""
+    return sum_pool(x, table) / table.counts()[..., None].astype(x.dtype)
 
 
 def average_pool_gradient(output_gradient: np.ndarray, table: TapTable) -> np.ndarray:
     """Return ∂J/∂x: each δ, divided by its window's count, goes to every position of the window."""
-    shape = (len(output_gradient), *table.input_shape, output_gradient.shape[-1])
-    input_gradient = np.zeros(shape, output_gradient.dtype)
     share = output_gradient / table.counts()[..., None].astype(output_gradient.dtype)
-    for _, outputs, inputs in table:
-        input_gradient[(_ALL, *inputs)] += share[(_ALL, *outputs)]
-    return input_gradient
+    return sum_pool_gradient(share, table)
