@@ -184,6 +184,11 @@ def floats(owner: str, **named: object) -> list[np.ndarray]:
     return [array.astype(np.float32 if single else np.float64, copy=False) for array in arrays]
 
 
+def _memory() -> int:
+    """Return the bytes of memory that the machine has."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def fits_memory(
     owner: str, name: str, shape: Sequence[int], dtype: Any, instead: str = "a smaller one"
 ) -> None:
@@ -196,11 +201,17 @@ def fits_memory(
     instead : str
         What would do.
     """
-    needed = math.prod(shape) * np.dtype(dtype).itemsize
-    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed, there = math.prod(shape) * np.dtype(dtype).itemsize, _memory()
     if needed > there:
         sizes = " x ".join(map(str, shape))
         raise ValueError(
             f"{owner}: {name} must fit into the {there / 1e9:.3g} GB of memory, got {sizes} "
             f"numbers of {np.dtype(dtype).name}, {needed / 1e9:.3g} GB; use {instead}"
         )
+
+
+def bytes_fit_memory(owner: str, what: str, size: int) -> None:
+    """Raise a ValueError if what is about to be done takes more memory than the machine has."""
+    if size > _memory():
+        needed, there = f"{size / 1e9:.3g} GB", f"{_memory() / 1e9:.3g} GB"
+        raise ValueError(f"{owner}: {what} would take {needed}, this machine has {there}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -45,6 +46,109 @@ def test_the_second_signal_may_be_the_larger(
     same = ours(f, g, "same")
     assert same.shape == f.shape
     np.testing.assert_allclose(same, theirs(f, g, "same", "direct"), atol=1e-12)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+@pytest.mark.parametrize("mode", MODES)
+@given(st.data())
+@settings(deadline=None, max_examples=40)
+def test_by_fft_as_scipy_has_it(ours: Callable, theirs: Callable, mode: str, data: st.DataObject):
+    """In 1-D to 3-D, one tile or several, a second signal that may be the larger."""
+    shape = data.draw(st.lists(st.integers(1, 40), min_size=1, max_size=3))
+    window = [data.draw(st.integers(1, 4 if mode != "valid" else min(n, 4))) for n in shape]
+    dtype = data.draw(st.sampled_from(["float32", "float64"]))
+    f, g = normal(*shape, dtype=dtype), normal(*window, seed=1, dtype=dtype)
+    result, expected = ours(f, g, mode, "fft"), theirs(f, g, mode, "direct")
+    assert result.dtype == dtype
+    tolerance = {"float32": 1e-5, "float64": 1e-12}[dtype] * max(1, np.abs(expected).max())
+    np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_long_signal_and_a_long_filter(dtype: str, mode: str):
+    """Where "auto" is by FFT: direct, these 600 million multiply-adds take a tenth of a minute."""
+    f, g = normal(200_000, dtype=dtype), normal(3000, seed=1, dtype=dtype)
+    expected = signal.oaconvolve(f.astype("float64"), g.astype("float64"), mode)
+    result = convolve(f, g, mode)
+    tolerance = {"float32": 1e-5, "float64": 1e-12}[dtype] * np.abs(expected).max()
+    np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(result, convolve(f, g, mode, "fft"))
+
+
+def test_an_image_and_a_large_window():
+    f, g = normal(200, 150), normal(31, 40, seed=1)
+    expected = signal.correlate(f, g, "same", "fft")
+    np.testing.assert_allclose(correlate(f, g, "same"), expected, atol=1e-10)
+
+
+def test_small_signals_are_added_up_directly():
+    """Integers stay exact."""
+    f, g = np.arange(50), np.arange(9)
+    np.testing.assert_array_equal(convolve(f, g), np.convolve(f, g))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["f", "g"])
+def test_what_is_not_finite_stays_where_it_is(wrong: float, where: str):
+    f, g = normal(4000), normal(60, seed=1)
+    {"f": f, "g": g}[where][7] = wrong
+    np.testing.assert_array_equal(convolve(f, g), convolve(f, g, "full", "direct"))
+    if where == "f":
+        finite = np.isfinite(convolve(f, g))
+        assert finite.sum() == len(finite) - len(g)
+
+
+def test_by_fft_what_is_not_finite_spreads():
+    f = normal(4000)
+    f[7] = np.nan
+    finite = np.isfinite(convolve(f, normal(60), "full", "fft"))
+    assert finite.sum() < len(finite) - 60
+
+
+def test_what_would_overflow_in_a_transform_is_added_up_directly():
+    f, g = np.full(4000, 1e306), np.full(60, 0.01)
+    expected = convolve(f, g, "valid", "direct")
+    assert np.isfinite(expected).all()
+    np.testing.assert_array_equal(convolve(f, g, "valid"), expected)
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "fft"])
+def test_memory_grows_with_the_signals_and_not_with_their_product(algorithm: str):
+    f, g = normal(5000), normal(100, seed=1)
+    convolve(f, g, "full", algorithm)
+    tracemalloc.start()
+    try:
+        convolve(f, g, "full", algorithm)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 12 * f.nbytes
+
+
+@pytest.mark.parametrize("algorithm", ["FFT", "Direct"])
+def test_the_algorithm_in_any_case(algorithm: str):
+    f, g = normal(5), normal(3)
+    np.testing.assert_array_equal(
+        correlate(f, g, "full", algorithm), correlate(f, g, "full", algorithm.lower())
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["winograd", "", None, 1])
+def test_an_unknown_algorithm_is_named(algorithm: object):
+    message = f"correlate: algorithm must be one of 'auto', 'direct', 'fft', got {algorithm!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        correlate([1, 2], [1], "full", algorithm)
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "fft"])
+def test_a_result_that_would_not_fit_is_refused(algorithm: str):
+    message = (
+        r"^correlate: a result of shape \(3000000, 3000000\) would take 7.2e\+04 GB, "
+        r"this machine has .* GB$"
+    )
+    with pytest.raises(ValueError, match=message):
+        convolve(np.ones((3_000_000, 1)), np.ones((1, 3_000_000)), "full", algorithm)
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])

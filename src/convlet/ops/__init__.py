@@ -34,6 +34,12 @@ from convlet.ops.elementwise import (
     scale,
     scale_gradient,
 )
+from convlet.ops.fft import (
+    FFTConvolution,
+    fft_conv,
+    fft_conv_input_gradient,
+    fft_conv_kernel_gradient,
+)
 from convlet.ops.local import (
     local_conv,
     local_conv_input_gradient,
@@ -73,6 +79,7 @@ from convlet.ops.taps import TapTable, tap_table, transposed_tap_table
 from convlet.ops.tying import tie, tie_gradient
 
 __all__ = [
+    "FFTConvolution",
     "TakeTable",
     "TapTable",
     "activation",
@@ -92,6 +99,9 @@ __all__ = [
     "dense_input_gradient",
     "dense_kernel_gradient",
     "dropout",
+    "fft_conv",
+    "fft_conv_input_gradient",
+    "fft_conv_kernel_gradient",
     "filters",
     "functions",
     "impulse_response",

@@ -7,14 +7,17 @@ is called correlation here; see `convlet.ops.conv`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 import numpy as np
 
 from convlet import arguments
 from convlet.ops.convolution import conv
+from convlet.ops.fft import fft_conv, fft_pays
 from convlet.ops.taps import tap_table
 
 _MODES = ("full", "same", "valid")
+_ALGORITHMS = ("auto", "direct", "fft")
 
 
 def _padding(mode: str, size: int) -> tuple[int, int]:
@@ -26,7 +29,19 @@ def _padding(mode: str, size: int) -> tuple[int, int]:
     return 0, 0
 
 
-def correlate(f: np.ndarray, g: np.ndarray, mode: str = "full") -> np.ndarray:
+def _has_room(f: np.ndarray, g: np.ndarray) -> bool:
+    """Return whether no transform can overflow, which NaN and infinity in f or g rule out.
+
+    A sum of a transform has fewer terms than f and g have elements, and there are three, one upon
+    the other.
+    """
+    peak = float(np.abs(f).max()) * float(np.abs(g).max())
+    return peak * float(f.size + g.size) ** 3 <= np.finfo(f.dtype).max
+
+
+def correlate(
+    f: np.ndarray, g: np.ndarray, mode: str = "full", algorithm: str = "auto"
+) -> np.ndarray:
     """Return the cross-correlation of two real signals: Σ_t g[t] f[u + t].
 
     Parameters
@@ -36,6 +51,12 @@ def correlate(f: np.ndarray, g: np.ndarray, mode: str = "full") -> np.ndarray:
     mode : {"full", "same", "valid"}
         Every u where the signals overlap; the middle part of these, as large as ``f``; only those
         where all of ``g`` lies inside ``f``.
+    algorithm : {"auto", "direct", "fft"}
+        Sums as they stand; by fast Fourier transform; whichever is estimated to be faster, from the
+        sizes alone. The FFT's errors are of the order of the largest results near by, and NaN and
+        infinity spread over everything near by, where the direct sums keep them to the outputs
+        that read them: "auto" adds directly where a signal holds them, or is so large that a
+        transform could overflow.
 
     Returns
     -------
@@ -45,10 +66,11 @@ def correlate(f: np.ndarray, g: np.ndarray, mode: str = "full") -> np.ndarray:
     Raises
     ------
     ValueError
-        If a signal is not real or empty, the ranks differ, or ``g`` is larger than ``f`` in mode
-        "valid".
+        If a signal is not real or empty, the ranks differ, ``g`` is larger than ``f`` in mode
+        "valid", ``mode`` or ``algorithm`` is unknown, or the result would not fit in memory.
     """
     mode = arguments.choice("correlate", "mode", mode, _MODES)
+    algorithm = arguments.choice("correlate", "algorithm", algorithm, _ALGORITHMS)
     f, g = np.asarray(f), np.asarray(g)
     if f.ndim != g.ndim or f.ndim == 0:
         raise ValueError(
@@ -62,17 +84,26 @@ def correlate(f: np.ndarray, g: np.ndarray, mode: str = "full") -> np.ndarray:
     dtype = dtype if dtype == np.float32 else np.dtype(np.float64)
     padding = [_padding(mode, size) for size in g.shape]
     table = tap_table(f.shape, g.shape, padding=padding, owner="correlate")
-    x, kernel = f.astype(dtype)[None, ..., None], g.astype(dtype)[..., None, None]
-    return conv(x, kernel, table)[0, ..., 0]
+    result = f"a result of shape {table.output_shape}"
+    arguments.bytes_fit_memory("correlate", result, dtype.itemsize * prod(table.output_shape))
+    f, g = f.astype(dtype), g.astype(dtype)
+    if algorithm == "auto":
+        by_fft = fft_pays(table, 1, 1, 1) and _has_room(f, g)
+    else:
+        by_fft = algorithm == "fft"
+    compute = fft_conv if by_fft else conv
+    return compute(f[None, ..., None], g[..., None, None], table)[0, ..., 0]
 
 
-def convolve(f: np.ndarray, g: np.ndarray, mode: str = "full") -> np.ndarray:
+def convolve(
+    f: np.ndarray, g: np.ndarray, mode: str = "full", algorithm: str = "auto"
+) -> np.ndarray:
     """Return the convolution of two real signals: Σ_t g[t] f[u - t].
 
     It is the correlation with ``g`` flipped along every axis (lecture 000, formula 11). Arguments,
     result and errors are those of `correlate`.
     """
-    return correlate(f, np.flip(np.asarray(g)), mode)
+    return correlate(f, np.flip(np.asarray(g)), mode, algorithm)
 
 
 def impulse_response(
