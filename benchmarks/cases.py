@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from networks import LENET, Network
 
-KINDS = ("training", "inference", "fit", "memory")
+KINDS = ("training", "inference", "fit", "memory", "operators")
 FIT_SAMPLES = 50_000  # of MNIST's 60,000: the lecture keeps the others for validation
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import machine
+import operators
 import report
 from cases import CASES, KINDS, MEMORY, Case
 from contenders import CONTENDERS, PEAK_ENTRY, Entry
@@ -63,7 +64,8 @@ def main(only, batch, contenders, rounds, threads, patience, mnist, json_file):
     cpus = machine.processors(threads)
     console.print(f"{machine.model_name()}, {len(cpus)} threads on processors {cpus}")
     cases = _chosen_cases(console, only, batch, mnist)
-    entries = [entry for entry in CONTENDERS if _named(entry, contenders) and _needed(entry, cases)]
+    kinds = {case.kind for case in cases} | ({"operators"} & set(only))
+    entries = [e for e in CONTENDERS if _named(e, contenders) and kinds & set(e.kinds)]
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
 
@@ -72,11 +74,18 @@ def main(only, batch, contenders, rounds, threads, patience, mnist, json_file):
 
         workers = [worker for worker in map(start, entries) if worker]
         peak = start(PEAK_ENTRY)
+        timed: list[dict] = []
         figures = [
             _run_case(console, case, workers, peak, rounds, patience, only) for case in cases
         ]
+        if "operators" in only:
+            them = [worker for worker in workers if "operators" in worker.entry.kinds]
+            timed = operators.run(
+                console, them, peak, rounds, lambda: machine.wait_for_quiet(patience, console.print)
+            )
     if json_file:
-        json_file.write_text(json.dumps([report.as_json(figure) for figure in figures], indent=1))
+        written = [report.as_json(figure) for figure in figures] + timed
+        json_file.write_text(json.dumps(written, indent=1))
     if any(result.problem for figure in figures for result in figure.results):
         sys.exit(1)
 
@@ -97,10 +106,6 @@ def _chosen_cases(console: Console, kinds, batches, mnist: Path) -> list[Case]:
 def _named(entry: Entry, names: str) -> bool:
     """Whether a part of the contender's name was asked for."""
     return any(name.strip().lower() in entry.name.lower() for name in names.split(","))
-
-
-def _needed(entry: Entry, cases: list[Case]) -> bool:
-    return any(case.kind in entry.kinds for case in cases)
 
 
 def _started(

@@ -19,6 +19,7 @@ import numpy as np
 from cases import FIT_SAMPLES, Case
 
 _ROUND_SECONDS = 0.5  # short calls are repeated until a round takes about as long
+_OPERATOR_SECONDS = 0.15
 _WARM_SHARE = 0.2  # of a round, untimed, to fill the caches after others have used them
 _CHECKED_STEPS = 3  # their losses tell the gradients, too
 
@@ -63,6 +64,23 @@ class Server:
             answer = call()
         seconds = (time.perf_counter() - start) / repeats
         return seconds, answer if case.kind == "fit" else None
+
+    def prepare_operator(self, operator):
+        """Build an operator, warm up; return sizes of its results, the same for all contenders."""
+        task, answer = self.contender.operator(operator)
+        task()
+        self.tasks[operator] = task
+        return [float(number) for number in answer]
+
+    def operator_round(self, operator):
+        """Return the seconds of each pass: the mean of calls that fill a short round."""
+        task, totals, spent, calls = self.tasks[operator], {}, 0.0, 0
+        while calls < 2 or spent < _OPERATOR_SECONDS:
+            start = time.perf_counter()
+            for name, seconds in task().items():
+                totals[name] = totals.get(name, 0.0) + seconds
+            spent, calls = spent + time.perf_counter() - start, calls + 1
+        return {name: total / calls for name, total in totals.items()}
 
     def memory(self):
         """Return the peak of resident memory and how far it rose above what importing left."""

@@ -36,14 +36,15 @@ def _keras(name: str, backend: str, **arguments: Any) -> Entry:
     return Entry(name, "keras", arguments=arguments, environment={"KERAS_BACKEND": backend})
 
 
+_ALL = ("training", "inference", "fit", "operators")
 _STEPS = ("training", "inference")
 _LAST = {"channels_last": True}
 
 OURS = "convlet"
 CONTENDERS = (
-    Entry(OURS, "convlet"),
-    Entry("PyTorch", "pytorch"),
-    Entry("PyTorch channels_last", "pytorch", arguments=_LAST),
+    Entry(OURS, "convlet", _ALL),
+    Entry("PyTorch", "pytorch", _ALL),
+    Entry("PyTorch channels_last", "pytorch", _ALL, _LAST),
     Entry("PyTorch compiled", "pytorch", _STEPS, {"compiled": True}),
     Entry("PyTorch compiled channels_last", "pytorch", _STEPS, {"compiled": True, **_LAST}),
     _keras("Keras on TensorFlow", "tensorflow"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from networks import Network
+from operators import Operator
 
 
 class BaseContender:
@@ -45,9 +46,28 @@ class BaseContender:
         """Return what trains for an epoch on shuffled data and gives the accuracy meanwhile."""
         raise NotImplementedError
 
+    def operator(self, operator: Operator) -> tuple[Callable[[], dict[str, float]], list[float]]:
+        """Return what times each pass of an operator once, in seconds, and its results' sizes.
+
+        The sizes are mean absolute values: of the output y for `operator_data`'s input and kernel,
+        and of each gradient for the output's gradient 2 y / filters.
+        """
+        raise NotImplementedError
+
     def peak(self, size: int) -> Callable[[], object]:
         """Return what multiplies two square matrices."""
         raise NotImplementedError
+
+
+def operator_data(operator: Operator) -> tuple[np.ndarray, np.ndarray]:
+    """Return an input and a kernel in Keras's layout, the same for all contenders."""
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((operator.batch, *operator.grid, operator.channels), np.float32)
+    ends = (operator.channels // operator.groups, operator.filters)
+    if operator.kind == "conv_transpose":
+        ends = (operator.filters, operator.channels)
+    kernel = 0.1 * generator.standard_normal((*operator.kernel, *ends), np.float32)
+    return x, kernel
 
 
 LEARNING_RATE = 0.1

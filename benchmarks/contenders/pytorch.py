@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from contenders.contender import LEARNING_RATE, BaseContender
+from contenders.contender import LEARNING_RATE, BaseContender, operator_data
 from contenders.layouts import channels_first
 from networks import Conv, Dense, Flatten, MaxPool
 
@@ -78,6 +80,38 @@ class Contender(BaseContender):
 
         return epoch
 
+    def operator(self, operator):
+        x, kernel = map(torch.from_numpy, operator_data(operator))
+        x = self._stored(x.movedim(-1, 1))
+        # ours is (window, in, out), transposed (window, out, in): theirs begins with the last
+        kernel = self._stored(kernel.movedim((-1, -2), (0, 1)))
+        passes = (
+            _pooling(operator, x) if operator.kind.endswith("pool") else _conv(operator, x, kernel)
+        )
+        y = passes["forward"]()
+        y = y[0] if isinstance(y, tuple) else y
+        delta = self._stored(2 * y / operator.filters)
+
+        def timed():
+            seconds = {}
+            for name in operator.passes:
+                start = time.perf_counter()
+                passes[name]() if name == "forward" else passes[name](delta)
+                seconds[name] = time.perf_counter() - start
+            return seconds
+
+        sizes = [y.abs().mean()]
+        if "kernel" in operator.passes:
+            sizes.append(passes["kernel"](delta)[1].abs().mean())
+        return timed, sizes
+
+    def _stored(self, tensor):
+        """Return a tensor of any rank in our format, which 1-D ones have not."""
+        last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.ndim)
+        if self.format == torch.contiguous_format or last is None:
+            return tensor.contiguous()
+        return tensor.contiguous(memory_format=last)
+
     def peak(self, size):
         a, b = torch.rand(size, size), torch.rand(size, size)
         return lambda: a @ b
@@ -97,6 +131,53 @@ class Contender(BaseContender):
             for parameter, weight in zip(model.parameters(), ours, strict=True):
                 parameter.copy_(torch.from_numpy(weight))
         return model.to(memory_format=self.format)
+
+
+def _conv(operator, x, kernel):
+    """Return the passes of a convolution."""
+    rank = len(operator.grid)
+    settings = (
+        [operator.stride] * rank,
+        [operator.padding] * rank,
+        [operator.dilation] * rank,
+        operator.kind == "conv_transpose",
+        [0] * rank,
+        operator.groups,
+    )
+
+    def back(mask):
+        return lambda delta: torch.ops.aten.convolution_backward(
+            delta, x, kernel, None, *settings, mask
+        )
+
+    return {
+        "forward": lambda: torch.ops.aten.convolution(x, kernel, None, *settings),
+        "input": back([True, False, False]),
+        "kernel": back([False, True, False]),
+    }
+
+
+def _pooling(operator, x):
+    """Return the passes of a pooling; the maximum keeps where it was, as in training."""
+    rank, aten = len(operator.grid), torch.ops.aten
+    if rank == 1:  # PyTorch itself does it as 2-D
+        x = x.unsqueeze(2)
+    axes = max(rank, 2)
+    window = [1] * (axes - rank) + list(operator.kernel)
+    strides = [1] * (axes - rank) + [operator.stride] * rank
+    padding, dilation = [0] * axes, [1] * axes
+    if operator.kind == "average_pool":
+        arguments = (window, strides, padding, False, True, None)
+        return {
+            "forward": lambda: aten.avg_pool2d(x, *arguments),
+            "input": lambda delta: aten.avg_pool2d_backward(delta, x, *arguments),
+        }
+    arguments = (window, strides, padding, dilation, False)
+    _, indices = aten.max_pool2d_with_indices(x, *arguments)
+    return {
+        "forward": lambda: aten.max_pool2d_with_indices(x, *arguments),
+        "input": lambda delta: aten.max_pool2d_with_indices_backward(delta, x, *arguments, indices),
+    }
 
 
 def _modules(layer, before, after):
