@@ -111,7 +111,7 @@ struct KernelGradient {
     const Gather* unpool;
     const uint8_t* winner;
     float* band;
-    int64_t band_outputs;
+    int64_t band_outputs;  // outputs that are taken at a time, spread out or not
 };
 
 // The gradients of a convolution of one group behind a max pooling; see kernels/winners.hpp.

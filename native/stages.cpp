@@ -11,6 +11,8 @@ namespace {
 using Table = std::shared_ptr<const GatherTable>;
 
 constexpr int64_t EXPONENTIAL = 8;         // multiply-adds that softmax takes for a number
+constexpr int64_t KERNEL_BAND_BYTES = 768 << 10;
+constexpr int64_t FEWEST_OUTPUTS = 128;         // of a band, since a tile's sums must be added up
 constexpr int64_t BAND_BYTES = 128 << 10;  // of delta spread out at a time: a part of the L2 cache
 
 // Work of one multiply-add for each meeting of output, tap, channel and row, for all images.
@@ -45,6 +47,13 @@ void pack_depthwise(const KernelShape& shape, bool transposed, const float* kern
         const int64_t tap = transposed ? shape.taps - 1 - t : t;
         std::memcpy(packed + t * shape.groups, kernel + tap * shape.groups, 4 * shape.groups);
     }
+}
+
+// How many outputs' share of x and delta stays in the L2 cache while all tiles go over it.
+int64_t band_of(const Gather& table, const KernelGradient& a) {
+    const int64_t of_x = a.groups * a.channels * a.lanes * table.inputs / table.outputs;
+    const int64_t outputs = KERNEL_BAND_BYTES / (4 * (of_x + a.groups * a.rows * a.lanes));
+    return std::min(a.outputs, std::max(FEWEST_OUTPUTS, outputs));
 }
 
 struct Layout {
@@ -153,6 +162,7 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
     a.set_step = local ? shape.taps * shape.channels * shape.rows : 0;
     a.delta_step = table.outputs * shape.groups * shape.rows;
     a.band_outputs = std::max<int64_t>(1, std::min(a.outputs, BAND_BYTES / (4 * row)));
+    if (!unpool && !a.by_rows) a.band_outputs = band_of(table, a);
     if (unpool) plan.need_scratch(4 * row * a.band_outputs);
     int images = -1;
     if (whole_batch) {

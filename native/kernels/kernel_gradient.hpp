@@ -6,7 +6,8 @@
 // neighbouring taps (its taps and channels are consecutive rows of x), tile of x by tile of delta,
 // and inside, with the tile's sums in registers, images and output positions.
 //
-//   by lanes    the sums of a block: tiles of I x J vectors, x and delta both being blocks. 5 x 5
+//   by lanes    the sums of a block, in bands of outputs that stay in the L2 cache while all tiles go
+//               over them: tiles of I x J vectors, x and delta both being blocks. 5 x 5
 //               registers ran at 91 to 98 GFLOP/s on a core of 116 (Zen 4), 4 x 6 the same, 4 x 4
 //               at 75.
 //   by rows     vectors are rows of delta, a value of x is broadcast; nothing is left to add up
@@ -154,7 +155,7 @@ static void kernel_gradient(const KernelGradient& a, const float* x, const float
     if (is_depthwise(a.groups, a.channels, a.rows))
         return depthwise_kernel_gradient(a, x, delta, gradient, share);
     const int64_t row = a.groups * a.rows * a.lanes;
-    const int64_t at_once = a.unpool ? a.band_outputs : a.outputs;
+    const int64_t at_once = a.by_rows ? a.outputs : a.band_outputs;
     for (int64_t first = 0; first < a.outputs; first += at_once) {
         const int64_t last = first + at_once < a.outputs ? first + at_once : a.outputs;
         const float* deltas = delta;

@@ -211,3 +211,17 @@ def test_nan_and_infinity_reach_whoever_reads_them_and_nobody_else(special, lane
     np.testing.assert_array_equal(results[program.output], expected[program.output])
     kernel = program.gradients["kernel/kernel"]
     np.testing.assert_array_equal(np.isfinite(results[kernel]), np.isfinite(expected[kernel]))
+
+
+@pytest.mark.parametrize("lanes", [16, 64])
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("outputs", [127, 128, 129, 300])
+def test_kernel_gradients_in_bands_of_outputs(outputs, groups, lanes):
+    """With so many channels a band has the fewest outputs that it may have, 128."""
+
+    def network(builder, x):
+        kernel = integer_variable("kernel", 2, 120 // groups, 120)
+        return add_conv(builder, x, kernel, groups=groups)
+
+    program = program_of(behind_dense(network, 120), (outputs + 1, 2))
+    assert_equal(program, integer_feeds(program, 17), BEST, lanes)

@@ -21,7 +21,6 @@ LANES = (1, 16, 32)
 """Numbers of images in a block. 64 was never ahead: its blocks outgrow the cache."""
 
 _OPERATORS = ("conv", "dense", "local")
-_CACHE = 1 << 20  # bytes of a block's activations beyond which kernel gradients become slower
 _KEPT_WEIGHTS = 1 << 16  # a kernel of so many weights stays in the cache between blocks
 
 # Costs in units of one multiply-add of the best kernels.
@@ -29,7 +28,6 @@ _READ_WEIGHT = {True: 2.5, False: 10.0}  # that does not stay in the cache; one 
 _BY_WINNERS = 0.45  # with several lanes
 _DEPTHWISE = {True: 3.0, False: 10.0}  # nothing is summed over channels: two loads a multiply-add
 _KERNEL_GRADIENT = {True: 1.05, False: 1.2}  # with one lane, and with several
-_OUT_OF_CACHE = 1.5
 _WIDE = 1.03  # 32 lanes instead of 16: the L1 cache holds less of a block
 _ALONE = 1.15  # one block, which all threads share stage by stage
 
@@ -85,9 +83,7 @@ def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int)
         rows = channels if is_transposed else filters // groups
         work *= -(-rows // width) * width / rows
     if operator.endswith("kernel_gradient"):
-        activations = 4 * lanes * sum(math.prod(shape) for shape in shapes[:2])
-        work *= _KERNEL_GRADIENT[lanes == 1] * (_OUT_OF_CACHE if activations > _CACHE else 1.0)
-        return work
+        return work * _KERNEL_GRADIENT[lanes == 1]
     weights = math.prod(kernel)
     return work + (_READ_WEIGHT[lanes == 1] * weights if weights > _KEPT_WEIGHTS else 0.0)
 
