@@ -190,7 +190,8 @@ INPUTS = [
         L.OrbitMaxPooling(4),
         (5, 3, 3, 6),
         "OrbitMaxPooling 'orbit_max_pooling': the input must have shape (batch, ..., channels) "
-        "with a multiple of orbit_size (4) as its number of channels, got (None, 3, 3, 6)",
+        "with a multiple of 4, the size of an orbit, as its number of channels, "
+        "got (None, 3, 3, 6)",
     ),
     (L.TrainableSubsampling2D(), (5, 4, 6), "the input must have shape (batch, 2 spatial axes"),
     (L.Dense(3), (5,), "the input must have shape (batch, ..., channels)"),

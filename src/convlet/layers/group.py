@@ -26,8 +26,7 @@ from convlet import arguments, initializers
 from convlet.engine import Buffer, Builder
 from convlet.layers.convolution import WeightedWindow
 from convlet.layers.layer import Shape
-from convlet.layers.window import GridLayer
-from convlet.ops import tap_table
+from convlet.layers.orbit import OrbitPooling
 
 ORDERS = {"p4": 4, "p4m": 8}
 """Number of orientations of each group."""
@@ -194,7 +193,7 @@ class GroupConv2D(WeightedWindow):
         }
 
 
-class GroupPooling2D(GridLayer):
+class GroupPooling2D(OrbitPooling):
     """The maximum or the mean of every map over its orientations.
 
     Behind group convolutions it leaves maps that turn with the image and have no orientation of
@@ -205,8 +204,6 @@ class GroupPooling2D(GridLayer):
     group : {"p4", "p4m"}
         That of the layers before it.
     operation : {"max", "mean"}
-    data_format : None or "channels_last"
-        Channels always come last.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 
@@ -219,46 +216,15 @@ class GroupPooling2D(GridLayer):
     Notes
     -----
     Input (batch, rows, columns, orientations * maps), output (batch, rows, columns, maps). Source:
-    Cohen and Welling, 2016; lecture 000, the maximum over an orbit.
+    Cohen and Welling, 2016; lecture 000, proposition 1.
     """
 
-    rank = 2
-
-    def __init__(
-        self,
-        group: str = "p4",
-        operation: str = "max",
-        data_format: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(data_format=data_format, **kwargs)
+    def __init__(self, group: str = "p4", operation: str = "max", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.group = arguments.choice(self.owner, "group", group, tuple(ORDERS))
         self.operation = arguments.choice(self.owner, "operation", operation, ("max", "mean"))
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, rows, columns, maps)."""
-        self.check_input_shape(input_shape)
-        channels, order = input_shape[-1], ORDERS[self.group]
-        assert channels is not None
-        if channels % order:
-            raise ValueError(
-                f"{self.owner}: the input must have a multiple of {order} channels, its maps in "
-                f"all orientations of {self.group}, got {channels}"
-            )
-        return (*input_shape[:-1], channels // order)
-
-    def trace(self, builder: Builder, x: Buffer) -> Buffer:
-        """Append a pooling over the orientations, which a reshape makes an axis of the grid."""
-        *grid, channels = x.shape
-        order = ORDERS[self.group]
-        oriented = (*grid, order, channels // order)
-        y = builder.apply("reshape", x, shape=oriented, input_shape=x.shape, output_shape=oriented)
-        table = tap_table(oriented[:-1], (1, 1, order), (1, 1, order), owner=self.owner)
-        pooled = (*grid, 1, channels // order)
-        operator = "max_pool" if self.operation == "max" else "average_pool"
-        y = builder.apply(operator, y, shape=pooled, table=table)
-        shape = (*grid, channels // order)
-        return builder.apply("reshape", y, shape=shape, input_shape=pooled, output_shape=shape)
+        self.orbit_size = ORDERS[self.group]
+        self.operator = "max_pool" if self.operation == "max" else "average_pool"
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""

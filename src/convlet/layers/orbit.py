@@ -11,7 +11,37 @@ from convlet.layers.layer import Layer, Shape
 from convlet.ops import tap_table
 
 
-class OrbitMaxPooling(Layer):
+class OrbitPooling(Layer):
+    """What pools over an orbit; subclasses set ``orbit_size`` and ``operator``."""
+
+    orbit_size: int
+    operator = "max_pool"
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, ..., filters)."""
+        channels = input_shape[-1] if len(input_shape) > 1 else None
+        if channels is None or channels % self.orbit_size:
+            raise ValueError(
+                f"{self.owner}: the input must have shape (batch, ..., channels) with a multiple "
+                f"of {self.orbit_size}, the size of an orbit, as its number of channels, "
+                f"got {input_shape}"
+            )
+        return (*input_shape[:-1], channels // self.orbit_size)
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append a pooling of the grid (positions, orbit), between two reshapes."""
+        *grid, channels = x.shape
+        positions, filters = math.prod(grid), channels // self.orbit_size
+        table = tap_table((positions, self.orbit_size), (1, self.orbit_size), owner=self.owner)
+        y = self._reshape(builder, x, (positions, self.orbit_size, filters))
+        y = builder.apply(self.operator, y, shape=(positions, 1, filters), table=table)
+        return self._reshape(builder, y, (*grid, filters))
+
+    def _reshape(self, builder: Builder, x: Buffer, shape: tuple[int, ...]) -> Buffer:
+        return builder.apply("reshape", x, shape=shape, input_shape=x.shape, output_shape=shape)
+
+
+class OrbitMaxPooling(OrbitPooling):
     """The maximum over an orbit: the channels that are one filter under a group.
 
     f_T(x) = max over τ in T of f(τ x) is invariant under every τ of the group T. With the f(τ x)
@@ -41,28 +71,6 @@ class OrbitMaxPooling(Layer):
     def __init__(self, orbit_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.orbit_size = arguments.integer(self.owner, "orbit_size", orbit_size)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, ..., filters)."""
-        channels = input_shape[-1] if len(input_shape) > 1 else None
-        if channels is None or channels % self.orbit_size:
-            raise ValueError(
-                f"{self.owner}: the input must have shape (batch, ..., channels) with a multiple "
-                f"of orbit_size ({self.orbit_size}) as its number of channels, got {input_shape}"
-            )
-        return (*input_shape[:-1], channels // self.orbit_size)
-
-    def trace(self, builder: Builder, x: Buffer) -> Buffer:
-        """Append a pooling of the grid (positions, orbit), between two reshapes."""
-        *grid, channels = x.shape
-        positions, filters = math.prod(grid), channels // self.orbit_size
-        table = tap_table((positions, self.orbit_size), (1, self.orbit_size), owner=self.owner)
-        y = self._reshape(builder, x, (positions, self.orbit_size, filters))
-        y = builder.apply("max_pool", y, shape=(positions, 1, filters), table=table)
-        return self._reshape(builder, y, (*grid, filters))
-
-    def _reshape(self, builder: Builder, x: Buffer, shape: tuple[int, ...]) -> Buffer:
-        return builder.apply("reshape", x, shape=shape, input_shape=x.shape, output_shape=shape)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""
