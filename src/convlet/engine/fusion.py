@@ -137,12 +137,6 @@ def sums_over_batch(program: Program, instruction: Instruction) -> bool:
     return math.prod(program.buffers[instruction.writes[0]].shape) > _MANY_WEIGHTS * (x + delta)
 
 
-def summed_over_winners(program: Program, width: int) -> set[str]:
-    """Return the gradients that blocks of several images sum over the winners of a pooling."""
-    steps = fuse(program, 16, width)
-    return {step.writes[0] for step in steps if step.by_winners}
-
-
 class _Fusion:
     def __init__(self, program: Program, lanes: int, width: int) -> None:
         self._program = program

@@ -13,18 +13,20 @@ from __future__ import annotations
 
 import math
 
-from convlet.engine.fusion import summed_over_winners
+from convlet.engine.fusion import Step, fuse
 from convlet.engine.program import Instruction, Program
 from convlet.ops import TapTable
 
 LANES = (1, 16, 32)
 """Numbers of images in a block. 64 was never ahead: its blocks outgrow the cache."""
 
+_POOLS = ("max_pool", "average_pool")
 _OPERATORS = ("conv", "dense", "local")
 _KEPT_WEIGHTS = 1 << 16  # a kernel of so many weights stays in the cache between blocks
 
 # Costs in units of one multiply-add of the best kernels.
 _READ_WEIGHT = {True: 2.5, False: 10.0}  # that does not stay in the cache; one lane, and several
+_POOL_ELEMENT = {True: 30.0, False: 15.0}  # of a pooling that is not fused
 _BY_WINNERS = 0.45  # with several lanes
 _DEPTHWISE = {True: 3.0, False: 10.0}  # nothing is summed over channels: two loads a multiply-add
 _KERNEL_GRADIENT = {True: 1.05, False: 1.2}  # with one lane, and with several
@@ -52,11 +54,18 @@ def cost(program: Program, images: int, lanes: int, width: int) -> float:
     """Return an estimate of the time of a run, in multiply-adds."""
     blocks = -(-images // lanes)
     in_turn = -(-blocks // _THREADS) if blocks > 1 else _ALONE / _THREADS
-    by_winners = summed_over_winners(program, width) if lanes > 1 else set()
     return in_turn * sum(
-        _cost_of(program, i, lanes, width) * (_BY_WINNERS if i.writes[0] in by_winners else 1.0)
-        for i in program.instructions
+        _cost_of_step(program, s, lanes, width) for s in fuse(program, lanes, width)
     )
+
+
+def _cost_of_step(program: Program, step: Step, lanes: int, width: int) -> float:
+    """Return the cost of a step for one block."""
+    if step.kind.startswith(_POOLS) and len(step.operators) == 1:
+        shapes = [program.buffers[n].shape for n in (*step.reads, *step.writes)]
+        return _POOL_ELEMENT[lanes == 1] * lanes * max(math.prod(shape) for shape in shapes)
+    share = _BY_WINNERS if step.by_winners else 1.0
+    return share * sum(_cost_of(program, i, lanes, width) for i in step.instructions)
 
 
 def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int) -> float:
