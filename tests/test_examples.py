@@ -1,5 +1,6 @@
 """The lectures' experiments, made short, and one recording; `make demo` runs the other example."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -100,3 +101,95 @@ def test_silence_without_a_recording(tmp_path, what):
     result = run(path, script="silence.py")
     assert (result.returncode, result.stdout) == (1, "")
     assert re.fullmatch(rf"This needs a .*{re.escape(str(path))}.*\n", result.stderr)
+
+
+PARTS = [
+    *("convolution 1", "max pooling 1", "convolution 2", "max pooling 2"),
+    *("pooling gradient 2", "kernel gradient 2", "input gradient 2"),
+    *("pooling gradient 1", "kernel gradient 1"),
+]
+
+
+def bottleneck(*arguments):
+    return run("--images", 3, "--repeat", 1, *arguments, script="lecture_bottleneck.py")
+
+
+def test_lecture_bottleneck():
+    result = bottleneck()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("3 images, milliseconds, medians of 1. Native: ")
+    rows = re.findall(r"^([a-z ]+ [12]) +(.*)$", result.stdout, re.MULTILINE)
+    assert [name for name, _ in rows] == PARTS
+    cells = {name: row.split() for name, row in rows}
+    assert all(len(row) == 7 for row in cells.values())
+    # the lecture's 25.103031 s and 1.434986 s; it prints nothing for going back through a pooling
+    assert cells["convolution 2"][:2] == ["25,103", "1,435"]
+    assert cells["pooling gradient 1"][:2] == ["-", "-"]
+    for name, row in cells.items():
+        loops, by_fft, *others = row[2:]
+        assert (by_fft == "-") == ("pooling" in name)
+        assert all(float(cell.replace(",", "")) >= 0 for cell in (loops, *others))
+    assert (
+        "\nLoops took 2 of the images and are scaled up.\n"
+        "All ways agree to 0.0001 of the largest number.\n"
+    ) in result.stdout
+
+
+def loaded(script):
+    specification = importlib.util.spec_from_file_location(script, EXAMPLES / f"{script}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("way", ["Loops", "FFT", "Im2col"])
+def test_lecture_bottleneck_stops_at_other_numbers(way, monkeypatch):
+    script = loaded("lecture_bottleneck")
+    convolution = getattr(script, way).convolution
+    monkeypatch.setattr(getattr(script, way), "convolution", lambda self: 1.01 * convolution(self))
+    with pytest.raises(
+        SystemExit, match=f"^{way}, convolution: differs from the reference by 0.01 "
+    ):
+        script.measure(script.network(1), repeat=1)
+
+
+def test_lecture_bottleneck_holds_native_against_the_reference(monkeypatch):
+    script = loaded("lecture_bottleneck")
+    monkeypatch.setattr(script.Reference, "convolution", lambda self: 2 * self.layer.y)
+    with pytest.raises(
+        SystemExit, match=r"^native, convolution: differs from the reference by 0\.5 "
+    ):
+        script.measure(script.network(1), repeat=1)
+
+
+def test_lecture_bottleneck_draws(tmp_path):
+    pytest.importorskip("matplotlib")
+    result = bottleneck("--picture", tmp_path / "bars.svg")
+    assert result.returncode == 0  # matplotlib may say that it looks for fonts
+    assert result.stdout.endswith(f"\nPicture: {tmp_path / 'bars.svg'}\n")
+    assert (tmp_path / "bars.svg").read_text().rstrip().endswith("</svg>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--images", 0], "--images must be at least 1"),
+        (["--repeat", 0], "--repeat must be at least 1"),
+        (
+            ["--images", 10**9],
+            "--images: 1000000000 of them would take 1.2e+06 GB, this machine has ",
+        ),
+        (
+            ["--picture", "bars.txt"],
+            "--picture must be a .pdf, .png, .svg file in a folder, got bars",
+        ),
+        (
+            ["--picture", "nowhere/bars.png"],
+            "--picture must be a .pdf, .png, .svg file in a folder",
+        ),
+    ],
+)
+def test_lecture_bottleneck_refuses(arguments, message):
+    result = bottleneck(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"error: {message}" in result.stderr
