@@ -193,3 +193,11 @@ def test_lecture_bottleneck_refuses(arguments, message):
     result = bottleneck(*arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert f"error: {message}" in result.stderr
+
+
+def test_lecture_bottleneck_says_what_a_picture_needs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(sys, "argv", ["", "--picture", str(tmp_path / "bars.png")])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        loaded("lecture_bottleneck").parse_arguments()
+    assert capsys.readouterr().err.endswith("--picture needs matplotlib: pip install matplotlib\n")
