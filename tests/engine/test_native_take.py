@@ -39,6 +39,7 @@ lanes_of_a_block = st.sampled_from(LANES)
 TABLES = {
     "padding": pad_table((5, 4, 3), [(2, 1), (0, 3)]),
     "reflection": pad_table((5, 2, 3), [(9, 4), (3, 3)], "reflect"),
+    "edge": pad_table((5, 2, 3), [(9, 4), (3, 3)], "edge"),
     "cropping": crop_table((6, 5, 3), [(1, 2), (0, 3)]),
     "upsampling": repeat_table((3, 4, 3), (2, 3)),
     "upsampling of one channel": repeat_table((3, 4, 1), (2, 3)),

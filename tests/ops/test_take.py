@@ -117,6 +117,8 @@ def test_padding_is_that_of_numpy(shape: tuple[int, ...], data: st.DataObject):
     x, everywhere = normal(2, *shape), for_all_axes(padding, shape)
     constant = np.pad(x, everywhere, constant_values=-2.5)
     np.testing.assert_array_equal(take(x, pad_table(shape, padding), -2.5), constant)
+    edge = take(x, pad_table(shape, padding, "edge"))
+    np.testing.assert_array_equal(edge, np.pad(x, everywhere, mode="edge"))
     reflected = take(x, pad_table(shape, padding, "reflect"))
     np.testing.assert_array_equal(reflected, np.pad(x, everywhere, mode="reflect"))
 
@@ -173,8 +175,8 @@ ARGUMENTS = [
     ),
     (lambda: pad_table((4, 0), []), "input_shape must be a tuple of integers of at least 1"),
     (
-        lambda: pad_table((4, 2), [(1, 1)], "edge"),
-        "mode must be one of 'constant', 'reflect', got 'edge'",
+        lambda: pad_table((4, 2), [(1, 1)], "wrap"),
+        "mode must be one of 'constant', 'edge', 'reflect', got 'wrap'",
     ),
     (
         lambda: crop_table((4, 3), [(0, 0), (1, 2)], owner="Cut"),

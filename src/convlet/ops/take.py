@@ -186,9 +186,10 @@ def pad_table(
         Of one image, its channels included.
     padding : sequence of (begin, end)
         For its first axes; those behind stay as they are.
-    mode : {"constant", "reflect"}
-        ``"constant"`` puts the number `take` fills with; ``"reflect"`` mirrors the image at its
-        first and last position, which are not repeated themselves, as often as it takes.
+    mode : {"constant", "edge", "reflect"}
+        ``"constant"`` puts the number `take` fills with; ``"edge"`` repeats the first and the last
+        position; ``"reflect"`` mirrors the image at these, which are not repeated themselves, as
+        often as it takes.
     owner : str
         Whose table it is, for messages.
 
@@ -199,12 +200,14 @@ def pad_table(
     """
     shape = arguments.shape(owner, "input_shape", input_shape)
     pairs = _pairs(owner, "padding", padding, len(shape))
-    reflects = arguments.choice(owner, "mode", mode, ("constant", "reflect")) == "reflect"
+    mode = arguments.choice(owner, "mode", mode, ("constant", "edge", "reflect"))
 
     def read(axis: int) -> np.ndarray:
         size, (begin, end) = shape[axis], pairs[axis]
         coordinates = np.arange(-begin, size + end)
-        if reflects:
+        if mode == "edge":
+            return coordinates.clip(0, size - 1)
+        if mode == "reflect":
             # there and back again takes 2 (n - 1) steps
             coordinates %= max(2 * (size - 1), 1)
             return np.minimum(coordinates, 2 * (size - 1) - coordinates)
