@@ -117,7 +117,10 @@ EXAMPLES = {
         (3, 2, 3, 2),
     ),
     "UpSampling1D": (lambda **k: layers.UpSampling1D(3, **k), (3, 2)),
-    "UpSampling2D": (lambda **k: layers.UpSampling2D((2, 3), **k), (2, 3, 1)),
+    "UpSampling2D": (
+        lambda **k: layers.UpSampling2D((3, 2), interpolation="bilinear", **k),
+        (2, 3, 2),
+    ),
     "UpSampling3D": (lambda **k: layers.UpSampling3D((1, 2, 2), **k), (2, 2, 1, 2)),
     "ZeroPadding1D": (lambda **k: layers.ZeroPadding1D((1, 2), **k), (4, 2)),
     "ZeroPadding2D": (lambda **k: layers.ZeroPadding2D(((1, 0), (2, 1)), **k), (3, 2, 2)),

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from convlet import Sequential, layers
+from convlet.saving import load_model
 
 L = layers
 
@@ -70,6 +72,7 @@ SHAPES = [
     (L.Cropping3D(), (None, 3, 4, 5, 3), (None, 1, 2, 3, 3)),
     (L.UpSampling1D(), (None, 3, 2), (None, 6, 2)),
     (L.UpSampling2D(), (None, 3, None, 2), (None, 6, None, 2)),
+    (L.UpSampling2D((2, 3), None, "bilinear"), (None, 3, None, 2), (None, 6, None, 2)),
     (L.UpSampling3D((2, 1, 3)), (None, 2, 3, 4, 1), (None, 4, 3, 12, 1)),
     (L.UpSampling3D(), (None, 1, 2, 3, 1), (None, 2, 4, 6, 1)),
     (L.Reshape((3, 4)), (None, 12), (None, 3, 4)),
@@ -124,6 +127,31 @@ def test_every_position_is_repeated(layer, size):
     np.testing.assert_array_equal(layer(x), y)
 
 
+@given(
+    st.tuples(*[st.integers(1, 5)] * 2),
+    st.tuples(*[st.integers(1, 5)] * 2, st.sampled_from([1, 2, 17])),
+    st.sampled_from(["float32", "float64"]),
+)
+@settings(deadline=None, max_examples=40)
+def test_bilinear_upsampling_is_that_of_scipy(size, shape, dtype):
+    x = np.random.default_rng(0).normal(size=(3, *shape)).astype(dtype)
+    y = L.UpSampling2D(size, interpolation="bilinear", dtype=dtype)(x)
+    zoom = (1, *size, 1)
+    expected = ndimage.zoom(x.astype(float), zoom, order=1, mode="nearest", grid_mode=True)
+    tolerance = 1e-6 if dtype == "float32" else 1e-14  # of numbers up to 4
+    np.testing.assert_allclose(y, expected, rtol=0, atol=tolerance)
+
+
+def test_the_bilinear_kernel_is_no_weight(tmp_path):
+    up = L.UpSampling2D(interpolation="bilinear")
+    model = Sequential([L.Input((3, 2, 2)), up])
+    assert model.count_params() == 0
+    assert up.weights == []
+    model.save(tmp_path / "model.safetensors")
+    x = counted(2, 3, 2, 2)
+    np.testing.assert_array_equal(load_model(tmp_path / "model.safetensors").predict(x), up(x))
+
+
 @pytest.mark.parametrize("dims", [(1,), (2, 1), (1, 2), (3, 1, 2), (4, 2, 1, 3)])
 def test_axes_are_permuted(dims):
     x = counted(2, *(3, 2, 4, 5)[: len(dims)])
@@ -167,6 +195,7 @@ def test_a_padded_convolution_is_the_one_that_pads_itself():
         (L.Cropping3D(), {"cropping": [[1, 1], [1, 1], [1, 1]]}),
         (L.UpSampling1D(), {"size": [2]}),
         (L.UpSampling2D(3), {"size": [3, 3], "interpolation": "nearest"}),
+        (L.UpSampling2D((1, 2), interpolation="bilinear"), {"interpolation": "bilinear"}),
         (L.Reshape((-1, 2)), {"target_shape": [-1, 2]}),
         (L.Permute((2, 1)), {"dims": [2, 1]}),
     ],
@@ -209,8 +238,9 @@ ARGUMENTS = [
     ),
     (lambda: L.UpSampling2D((2, 2, 2)), "size must be an integer of at least 1 or a tuple of 2"),
     (
-        lambda: L.UpSampling2D(interpolation="bilinear"),
-        "UpSampling2D 'up_sampling2d': interpolation must be one of 'nearest', got 'bilinear'",
+        lambda: L.UpSampling2D(interpolation="bicubic"),
+        "UpSampling2D 'up_sampling2d': interpolation must be one of 'nearest', 'bilinear', "
+        "got 'bicubic'",
     ),
     (
         lambda: L.Reshape((-1, 3, -1)),
@@ -277,6 +307,11 @@ INPUTS = [
     ),
     (L.ZeroPadding2D(10**30), (5, 5, 1), "must be that of at most 2**27 numbers, got"),
     (L.ZeroPadding2D(10**30), (None, 5, 1), "must be that of at most 2**27 numbers, got"),
+    (
+        L.UpSampling2D(10**4, interpolation="bilinear"),
+        (5, 5, 1),
+        "must be that of at most 2**27 numbers, got (50000, 50000, 1)",
+    ),
     (L.UpSampling3D(10**4), (5, 5, 5, 1), "must be that of at most 2**27 numbers, got"),
     (L.Cropping1D(10**9), (10**10, 1), "must be that of at most 2**27 numbers, got"),
     (L.Permute((2, 1)), (10**9, 10**9), "must be that of at most 2**27 numbers, got"),

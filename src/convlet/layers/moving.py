@@ -1,4 +1,7 @@
-"""Layers that move numbers and compute nothing: padding, cropping, upsampling, shapes, axes."""
+"""Layers that move numbers: padding, cropping, upsampling, shapes, axes.
+
+They compute nothing, but for bilinear upsampling.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,21 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from convlet import arguments
-from convlet.engine import Buffer, Builder
+from convlet.engine import Buffer, Builder, Variable
 from convlet.layers.layer import Layer, Shape
 from convlet.layers.window import GridLayer
-from convlet.ops import TakeTable, crop_table, pad_table, repeat_table, transpose_table
+from convlet.ops import (
+    TakeTable,
+    TapTable,
+    crop_table,
+    pad_table,
+    repeat_table,
+    tap_table,
+    transpose_table,
+)
 from convlet.ops.take import check_size, cropped_size
 
 Pair = tuple[int, int]
@@ -281,7 +294,7 @@ class UpSampling1D(UpSampling):
 
 
 class UpSampling2D(UpSampling):
-    """Images enlarged: every row and column repeated.
+    """Images enlarged: every row and column repeated, or lines drawn between them.
 
     Parameters
     ----------
@@ -289,8 +302,10 @@ class UpSampling2D(UpSampling):
         How often, for both axes or for each.
     data_format : None or "channels_last"
         Channels always come last.
-    interpolation : {"nearest"}
-        Every new position has the value of the nearest old one.
+    interpolation : {"nearest", "bilinear"}
+        "nearest": every new position has the value of the nearest old one; "bilinear": of the line
+        between the two nearest rows and columns. Positions are the centres of pixels, and beyond
+        those of the outermost pixels nothing changes any more.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 
@@ -298,6 +313,15 @@ class UpSampling2D(UpSampling):
     ------
     ValueError
         As `UpSampling1D` does.
+
+    Notes
+    -----
+    Bilinear, the new position o of an axis that grows s times lies at (o + 1/2) / s - 1/2 and has
+
+        y[o] = Σ_i x[i] max(0, 1 - |(o + 1/2) / s - 1/2 - i|)
+
+    with the first and the last x repeated beyond the edge. That is a transposed convolution with
+    strides of s and a triangle for a kernel, each channel by itself. Going back is a convolution.
     """
 
     rank = 2
@@ -311,12 +335,51 @@ class UpSampling2D(UpSampling):
     ) -> None:
         super().__init__(size, data_format, **kwargs)
         self.interpolation = arguments.choice(
-            self.owner, "interpolation", interpolation, ("nearest",)
+            self.owner, "interpolation", interpolation, ("nearest", "bilinear")
+        )
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append one instruction; bilinear: the edge repeated, and a transposed convolution."""
+        if self.interpolation == "nearest":
+            return super().trace(builder, x)
+        grid, edges = x.shape[:-1], [(int(size > 1),) * 2 for size in self.size]
+        padded = _append_take(builder, x, pad_table(x.shape, edges, "edge", self.owner))
+        table = self._bilinear_table(grid)
+        kernel = builder.parameter(self._bilinear_kernel(x.shape[-1]))
+        shape = (*table.input_shape, x.shape[-1])
+        return builder.apply(
+            "conv_transpose", padded, kernel, shape=shape, table=table, groups=x.shape[-1]
+        )
+
+    def _bilinear_table(self, grid: Sequence[int]) -> TapTable:
+        """Return the table of the way back, from the large grid to the small one with its edge."""
+        kernel_shape = [len(_triangle(size)) for size in self.size]
+        beyond = [(size + size // 2 if size > 1 else 0,) * 2 for size in self.size]
+        large = [size * n for size, n in zip(self.size, grid, strict=True)]
+        return tap_table(large, kernel_shape, self.size, beyond, owner=self.owner)
+
+    def _bilinear_kernel(self, channels: int) -> Variable:
+        """Return the kernel, (taps, taps, 1, channels): no weight, since it is always the same."""
+        triangles = np.outer(*map(_triangle, self.size))
+        shape = (*triangles.shape, 1, channels)
+        return Variable(
+            "bilinear_kernel",
+            shape,
+            self.dtype,
+            lambda *_: np.broadcast_to(triangles[..., None, None], shape),
+            seed=0,
+            trainable=False,
         )
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""
         return {**super().get_config(), "interpolation": self.interpolation}
+
+
+def _triangle(size: int) -> np.ndarray:
+    """Return the weights of the new positions that an old one reaches, symmetrical about it."""
+    taps = 2 * size - size % 2
+    return 1 - np.abs(np.arange(taps) - (taps - 1) / 2) / size
 
 
 class UpSampling3D(UpSampling):
