@@ -80,6 +80,29 @@ ARGUMENTS = [
     (lambda: L.ReLU(threshold=-0.5), "threshold must be a number of at least 0, got -0.5"),
     (lambda: L.LeakyReLU(-0.1), "negative_slope must be a number of at least 0, got -0.1"),
     (lambda: L.ELU(None), "alpha must be a number of at least 0, got None"),
+    (
+        lambda: L.PReLU(shared_axes=0),
+        "PReLU 'p_re_lu': shared_axes must be None, an integer of at least 1 or a tuple of such "
+        "integers, each once, got 0",
+    ),
+    (lambda: L.PReLU(shared_axes=(1, 1)), "each once, got (1, 1)"),
+    (lambda: L.PReLU(shared_axes=(1, -1)), "each once, got (1, -1)"),
+    (lambda: L.PReLU(shared_axes="12"), "each once, got '12'"),
+    (lambda: L.PReLU(shared_axes=True), "each once, got True"),
+    (lambda: L.PReLU("slopes"), "alpha_initializer: initializer: unknown 'slopes'"),
+    (lambda: L.PReLU(alpha_regularizer="l2"), "alpha_regularizer is not supported, got 'l2'"),
+    (
+        lambda: L.PReLU(shared_axes=(1, 3))(np.ones((2, 3, 4))),
+        "shared_axes must be axes of the input, from 1 to 2, got (1, 3)",
+    ),
+    (
+        lambda: L.PReLU(shared_axes=1).ensure_built((None, None, None, 3)),
+        "the input's sizes must be known along axes that are not shared, got (None, None, None, 3)",
+    ),
+    (
+        lambda: L.PReLU().compute_output_shape((None, 2**14, 2**14)),
+        "the shape of an image must be that of at most 2**27 numbers, got (16384, 16384)",
+    ),
     (lambda: L.Softmax(1.5), "axis must be an integer of at least -1, got 1.5"),
     (
         lambda: L.Softmax(1)(np.ones((2, 3, 4))),

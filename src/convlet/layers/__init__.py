@@ -1,6 +1,14 @@
 """Layers, with Keras's names and arguments."""
 
-from convlet.layers.activation import ACTIVATIONS, ELU, Activation, LeakyReLU, ReLU, Softmax
+from convlet.layers.activation import (
+    ACTIVATIONS,
+    ELU,
+    Activation,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Softmax,
+)
 from convlet.layers.connected import TableConv1D, TableConv2D, TableConv3D
 from convlet.layers.convolution import Conv1D, Conv2D, Conv3D
 from convlet.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling
@@ -129,6 +137,7 @@ for _layer in (
     MaxPooling3D,
     Permute,
     OrbitMaxPooling,
+    PReLU,
     ReLU,
     Rescaling,
     Reshape,
@@ -220,6 +229,7 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "OrbitMaxPooling",
+    "PReLU",
     "Permute",
     "ReLU",
     "Rescaling",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
-from convlet import arguments
+import numpy as np
+
+from convlet import arguments, initializers
 from convlet.engine import Buffer, Builder
 from convlet.layers.layer import Layer, Shape
 from convlet.ops.activations import ELEMENTWISE
+from convlet.ops.take import check_size
 
 _OVER_CHANNELS = ("softmax", "log_softmax")
 _ALIASES = {"swish": "silu"}
@@ -173,6 +177,118 @@ class LeakyReLU(_Elementwise):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""
         return {**super().get_config(), "negative_slope": self.negative_slope}
+
+
+class PReLU(_Elementwise):
+    """``max(0, x) + alpha * min(0, x)``, with slopes ``alpha`` that are learned.
+
+    Parameters
+    ----------
+    alpha_initializer : str or Initializer
+        How the first slopes are drawn.
+    shared_axes : int or tuple of int, optional
+        Axes along which all units share a slope, counted from 1, since 0 is the batch: (1, 2) gives
+        each channel of an image one slope. By default every unit has its own.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form; when it meets its input, if that has not these axes,
+        leaves sizes open that are not shared, has other sizes than those for which the slopes were
+        made, or more than 2**27 numbers an image.
+
+    Notes
+    -----
+    ``alpha`` has the input's shape without the batch, 1 along shared axes. Source: He et al.,
+    *Delving deep into rectifiers*, 2015.
+    """
+
+    def __init__(
+        self, alpha_initializer: Any = "zeros", shared_axes: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.alpha_initializer = self.read_initializer("alpha_initializer", alpha_initializer)
+        self.shared_axes = None if shared_axes is None else self._axes(shared_axes)
+
+    def _axes(self, value: Any) -> tuple[int, ...]:
+        """Return the shared axes, checked."""
+        several = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+        items = list(value) if several else [value]
+        try:
+            axes = tuple(arguments.integer(self.owner, "shared_axes", item) for item in items)
+        except ValueError:
+            axes = ()
+        if len(set(axes)) != len(items):
+            requirement = "None, an integer of at least 1 or a tuple of such integers, each once"
+            raise arguments.invalid(self.owner, "shared_axes", requirement, value)
+        return axes
+
+    def _slopes_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the slopes for an input, None where its sizes are left open."""
+        shared, last = self.shared_axes or (), len(input_shape) - 1
+        if max(shared, default=0) > last:
+            raise ValueError(
+                f"{self.owner}: shared_axes must be axes of the input, from 1 to {last}, "
+                f"got {self.shared_axes}"
+            )
+        sizes = enumerate(input_shape[1:], start=1)
+        return tuple(1 if axis in shared else size for axis, size in sizes)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the slopes."""
+        shape = self._slopes_shape(input_shape)
+        known = [size for size in shape if size is not None]
+        if len(known) < len(shape):
+            raise ValueError(
+                f"{self.owner}: the input's sizes must be known along axes that are not shared, "
+                f"got {input_shape}"
+            )
+        self.alpha = self.add_weight(known, self.alpha_initializer, name="alpha")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's shape."""
+        shape = self._slopes_shape(input_shape)
+        check_size(self.owner, [size for size in input_shape[1:] if size is not None])
+        if self.built:
+            made = self.alpha.shape
+            if len(shape) != len(made) or any(
+                size not in (None, slopes) for size, slopes in zip(shape, made, strict=True)
+            ):
+                raise ValueError(
+                    f"{self.owner}: the input must be one for slopes of shape {made}, "
+                    f"which were made, got {input_shape}"
+                )
+        return input_shape
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append the positive part, the negative part times the slopes, and their sum."""
+        positive = trace_activation(builder, x, "relu")
+        negative = trace_activation(builder, x, "rectifier", negative_slope=1.0, max_value=0.0)
+        scaled = self._scale(builder, negative)
+        return builder.apply("add", positive, scaled, shape=x.shape)
+
+    def _scale(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append the product with the slopes: axes from the first not shared one on are one."""
+        shared = self.shared_axes or ()
+        places = range(1, len(x.shape) + 1)
+        leading = next((axis - 1 for axis in places if axis not in shared), len(x.shape) - 1)
+        grid, rest = x.shape[:leading], x.shape[leading:]
+        flat = (*grid, math.prod(rest))
+        slopes = np.arange(self.alpha.size).reshape(self.alpha.shape[leading:])
+        alpha = builder.tied(self.alpha, np.broadcast_to(slopes, rest).reshape(-1))
+        y = builder.apply("reshape", x, shape=flat, input_shape=x.shape, output_shape=flat)
+        y = builder.apply("scale", y, alpha, shape=flat)
+        return builder.apply("reshape", y, shape=x.shape, input_shape=flat, output_shape=x.shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the layer again."""
+        return {
+            **super().get_config(),
+            "alpha_initializer": initializers.serialize(self.alpha_initializer),
+            "shared_axes": None if self.shared_axes is None else list(self.shared_axes),
+        }
 
 
 class ELU(_Elementwise):

@@ -20,6 +20,8 @@ _FLOAT_TYPES = ("float32", "float64")
 # Keras's arguments that may be spelled out as long as they ask for nothing: None, or these words.
 _NEUTRAL: dict[str, tuple[str, ...]] = {
     "activity_regularizer": (),
+    "alpha_constraint": (),
+    "alpha_regularizer": (),
     "bias_constraint": (),
     "bias_regularizer": (),
     "data_format": ("channels_last",),
