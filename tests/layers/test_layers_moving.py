@@ -142,6 +142,14 @@ def test_bilinear_upsampling_is_that_of_scipy(size, shape, dtype):
     np.testing.assert_allclose(y, expected, rtol=0, atol=tolerance)
 
 
+def test_a_bilinear_kernel_that_does_not_fit_is_refused_before_it_is_made(monkeypatch):
+    monkeypatch.setattr("convlet.arguments._memory", lambda: 10**9)
+    layer = L.UpSampling2D(5000, interpolation="bilinear")
+    message = "bilinear upsampling by such a size would take 11.6 GB, this machine has 1 GB"
+    with pytest.raises(ValueError, match=message):
+        layer.compute_output_shape((None, 1, 1, 1))
+
+
 def test_the_bilinear_kernel_is_no_weight(tmp_path):
     up = L.UpSampling2D(interpolation="bilinear")
     model = Sequential([L.Input((3, 2, 2)), up])

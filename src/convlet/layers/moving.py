@@ -312,7 +312,8 @@ class UpSampling2D(UpSampling):
     Raises
     ------
     ValueError
-        As `UpSampling1D` does.
+        As `UpSampling1D` does; when it meets its input, if a bilinear kernel of such a size takes
+        more memory than there is.
 
     Notes
     -----
@@ -337,6 +338,16 @@ class UpSampling2D(UpSampling):
         self.interpolation = arguments.choice(
             self.owner, "interpolation", interpolation, ("nearest", "bilinear")
         )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, *output grid, channels), None where the input's grid is."""
+        output_shape = super().compute_output_shape(input_shape)
+        if self.interpolation == "bilinear":
+            taps = 4 * math.prod(self.size)
+            # measured: 80 bytes a tap for an image of one pixel; and the kernel's copies
+            size = taps * (100 + 16 * math.prod(_known(input_shape[-1:])))
+            arguments.bytes_fit_memory(self.owner, "bilinear upsampling by such a size", size)
+        return output_shape
 
     def trace(self, builder: Builder, x: Buffer) -> Buffer:
         """Append one instruction; bilinear: the edge repeated, and a transposed convolution."""
