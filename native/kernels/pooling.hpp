@@ -1,11 +1,13 @@
 // Max and average pooling and their gradients: the tap table with other reductions.
 //
 // A position's channels and lanes lie side by side, `channels * lanes` floats, and all are treated
-// alike. The loops are: outputs, chunks of this row that stay in the L1 cache, taps, vectors. (With
-// the taps innermost, every vector walked through the table: spreading LeNet's gradients took 28
-// cycles a vector.) The gradients read the transposed table, which lists for each input the
-// windows it is in: every input is written once, by whoever its position belongs to, and nothing
-// has to be cleared.
+// alike. Max pooling looks a window's taps up once and then, vector by vector, goes over them with
+// the best so far in a register: three times as fast as a vector over a tap at a time. The others'
+// loops are: outputs, chunks of this row that stay in the L1 cache, taps, vectors. (With the taps
+// innermost and looked up for each vector, spreading LeNet's gradients took 28 cycles a vector;
+// looked up once, still a quarter more than so.) The gradients read the transposed table, which
+// lists for each input the windows it is in: every input is written once, by whoever its position
+// belongs to, and nothing has to be cleared.
 #pragma once
 
 // Calls body(position, tap) for what an output reads, in the order of the taps.
@@ -71,31 +73,61 @@ INLINE void for_chunks(Range outputs, int64_t row, Body body) {
             body(o, first, first + CHUNK < row ? first + CHUNK : row);
 }
 
+// The taps of one output or input, looked up once for all vectors of its row: at most so many at a
+// time, larger windows go on with what they have so far.
+constexpr int WINDOW_TAPS = 32;
+
+struct WindowTap {
+    int64_t place;  // where the row of its position begins
+    int32_t tap;
+};
+
+// Calls body(taps, count, is_first) for the taps of an output, WINDOW_TAPS at a time; at least once.
+template <class Body>
+INLINE void for_window(const Gather& table, int64_t output, int64_t row, Body body) {
+    WindowTap taps[WINDOW_TAPS];
+    int count = 0;
+    bool first = true;
+    for_taps(table, output, [&](int64_t position, int32_t tap) {
+        if (count == WINDOW_TAPS) {
+            body(taps, count, first);
+            count = 0;
+            first = false;
+        }
+        taps[count++] = {position * row, tap};
+    });
+    if (count || first) body(taps, count, first);
+}
+
 template <class Winner>
 static void max_pool_of(const Pooling& a, const float* x, float* y, Share share) {
     const int64_t row = a.channels * a.lanes;
-    for_chunks(share_of(a.table.outputs, share), row, [&](int64_t o, int64_t begin, int64_t end) {
+    const Range mine = share_of(a.table.outputs, share);
+    for (int64_t o = mine.first; o < mine.last; ++o) {
         float* best = y + o * row;
         Winner* winner = (Winner*)a.winner + o * row;
-        bool first = true;  // the first tap is taken whatever it holds, also -inf
-        for_taps(a.table, o, [&](int64_t position, int32_t tap) {
-            const float* candidates = x + position * row;
-            for_vectors(begin, end, [&](int64_t i, auto part) {
-                const Vector candidate = part.read(candidates + i);
-                const Vector so_far = first ? candidate : part.read(best + i);
-                const Integers won = first ? Integers{} + tap : read_winners(winner + i, left_of(part));
-                const Integers better = replaces(candidate, so_far);
-                part.write(best + i, choose(better, candidate, so_far));
-                write_winners(winner + i, better ? Integers{} + tap : won, left_of(part));
+        for_window(a.table, o, row, [&](const WindowTap* taps, int count, bool first) {
+            for_vectors(0, row, [&](int64_t i, auto part) {
+                // the first tap is taken whatever it holds, also -inf; a window of nothing but
+                // padding has no tap
+                Vector so_far = broadcast(-__builtin_inff());
+                Integers won = Integers{} + (int32_t)a.table.taps;
+                if (!first) {
+                    so_far = part.read(best + i);
+                    won = read_winners(winner + i, left_of(part));
+                }
+                for (int t = 0; t < count; ++t) {
+                    const Vector candidate = part.read(x + taps[t].place + i);
+                    const Integers better =
+                        first && t == 0 ? ~Integers{} : replaces(candidate, so_far);
+                    so_far = choose(better, candidate, so_far);
+                    won = better ? Integers{} + taps[t].tap : won;
+                }
+                part.write(best + i, so_far);
+                write_winners(winner + i, won, left_of(part));
             });
-            first = false;
         });
-        if (!first) return;
-        for_vectors(begin, end, [&](int64_t i, auto part) {  // a window of nothing but padding
-            part.write(best + i, broadcast(-__builtin_inff()));
-            write_winners(winner + i, Integers{} + (int32_t)a.table.taps, left_of(part));
-        });
-    });
+    }
 }
 
 // For the inputs from `first` up to `last`, which are written to x_delta from its start on; the

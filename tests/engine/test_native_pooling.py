@@ -197,7 +197,7 @@ def test_windows_that_hold_nothing_but_padding(lanes):
 
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 @pytest.mark.parametrize("lanes", [1, 16])
-@pytest.mark.parametrize("taps", [254, 255, 256, 257, 300])
+@pytest.mark.parametrize("taps", [31, 32, 33, 64, 65, 254, 255, 256, 257, 300])
 def test_windows_of_more_taps_than_a_byte_can_number(taps, lanes, instruction_set):
     images = np.zeros((4, taps))
     images[0, -1], images[1, -2], images[2, 0] = 1, 1, 1

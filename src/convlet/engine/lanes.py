@@ -26,6 +26,7 @@ _KEPT_WEIGHTS = 1 << 16  # a kernel of so many weights stays in the cache betwee
 
 # Costs in units of one multiply-add of the best kernels.
 _READ_WEIGHT = {True: 2.5, False: 10.0}  # that does not stay in the cache; one lane, and several
+_BEGIN_RUN = 6.0  # a run of neighbouring products, with one lane, as if it had so many more
 _POOL_ELEMENT = {True: 30.0, False: 15.0}  # of a pooling that is not fused
 _BY_WINNERS = 0.45  # with several lanes
 _DEPTHWISE = {True: 3.0, False: 10.0}  # nothing is summed over channels: two loads a multiply-add
@@ -91,6 +92,9 @@ def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int)
         is_transposed = operator == "conv_transpose" or operator.endswith("input_gradient")
         rows = channels if is_transposed else filters // groups
         work *= -(-rows // width) * width / rows
+        if operator == "conv":
+            run = channels * (kernel[-3] if groups == 1 else 1)
+            work *= 1 + _BEGIN_RUN / run
     if operator.endswith("kernel_gradient"):
         return work * _KERNEL_GRADIENT[lanes == 1]
     weights = math.prod(kernel)
