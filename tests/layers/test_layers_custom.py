@@ -217,3 +217,19 @@ def test_a_build_that_failed_can_be_tried_again():
         layer.ensure_built((None, 2))
     layer.ensure_built((None, 3))
     assert len(layer.weights) == 1
+
+
+def test_a_layer_that_was_built_by_hand_is_built():
+    """As Keras's users do; what fails leaves nothing behind, and building again loses nothing."""
+    layer = layers.Conv2D(2, 3, groups=2)
+    with pytest.raises(ValueError, match="groups must divide the input's channels"):
+        layer.build((None, 5, 5, 3))
+    assert not layer.built
+    assert layer.weights == []
+    layer.build((None, 5, 5, 4))
+    assert layer.built
+    kernel = layer.get_weights()[0]
+    assert layer(np.ones((1, 5, 5, 4))).shape == (1, 3, 3, 2)
+    with pytest.raises(ValueError, match="a weight's name must be a new string"):
+        layer.build((None, 5, 5, 4))
+    np.testing.assert_array_equal(layer.get_weights()[0], kernel)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,23 @@ _NEUTRAL: dict[str, tuple[str, ...]] = {
     "kernel_regularizer": (),
     "noise_shape": (),
 }
+
+
+def _noting(build: Callable[[Layer, Shape], None]) -> Callable[[Layer, Shape], None]:
+    """Return a layer's `build` that also notes that the layer is built, whoever calls it."""
+
+    @functools.wraps(build)
+    def build_and_note(self: Layer, input_shape: Shape) -> None:
+        was_built = self.built
+        try:
+            build(self, input_shape)
+        except BaseException:
+            if not was_built:
+                self.unbuild()
+            raise
+        self.built = True
+
+    return build_and_note
 
 
 def _is_name(name: object) -> bool:
@@ -84,6 +102,11 @@ class Layer(Configurable):
 
     # the model's input has the one, the other is always the same
     not_in_config = frozenset({"input_shape", "data_format"})
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _noting(vars(cls)["build"])  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -161,14 +184,9 @@ class Layer(Configurable):
 
     def ensure_built(self, input_shape: Shape) -> None:
         """Build the layer unless it has been built."""
-        if self.built:
-            return
-        try:
+        if not self.built:
             self.build(input_shape)
-        except BaseException:
-            self.unbuild()
-            raise
-        self.built = True
+            self.built = True
 
     def unbuild(self) -> None:
         """Forget the weights, as if the layer had just been made."""
