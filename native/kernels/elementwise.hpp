@@ -5,6 +5,13 @@
 template <class Body>
 INLINE void for_channels(int64_t positions, int64_t channels, int64_t lanes, Share share,
                          Body body) {
+    if (lanes == 1) {
+        const Range mine = share_of(positions, share);
+        for (int64_t p = mine.first; p < mine.last; ++p)
+            for_vectors(0, channels,
+                        [&](int64_t c, auto part) { body(p * channels + c, c, part); });
+        return;
+    }
     const Range mine = share_of(positions * channels, share);
     for (int64_t row = mine.first; row < mine.last; ++row)
         for_vectors(0, lanes, [&](int64_t lane, auto part) {
@@ -15,7 +22,7 @@ INLINE void for_channels(int64_t positions, int64_t channels, int64_t lanes, Sha
 static void add_bias(const float* x, const float* bias, float* y, int64_t positions,
                      int64_t channels, int64_t lanes, Share share) {
     for_channels(positions, channels, lanes, share, [&](int64_t i, int64_t c, auto part) {
-        part.write(y + i, part.read(x + i) + bias[c]);
+        part.write(y + i, part.read(x + i) + of_channel(bias, c, lanes, part));
     });
 }
 
@@ -29,14 +36,15 @@ static void add(const float* x, const float* y, float* z, int64_t count, Share s
 static void rescale(const float* x, const float* scale, const float* offset, float* y,
                     int64_t positions, int64_t channels, int64_t lanes, Share share) {
     for_channels(positions, channels, lanes, share, [&](int64_t i, int64_t c, auto part) {
-        part.write(y + i, part.read(x + i) * scale[c] + offset[c]);
+        const Vector factor = of_channel(scale, c, lanes, part);
+        part.write(y + i, part.read(x + i) * factor + of_channel(offset, c, lanes, part));
     });
 }
 
 static void scale(const float* x, const float* gamma, float* y, int64_t positions,
                   int64_t channels, int64_t lanes, Share share) {
     for_channels(positions, channels, lanes, share, [&](int64_t i, int64_t c, auto part) {
-        part.write(y + i, part.read(x + i) * gamma[c]);
+        part.write(y + i, part.read(x + i) * of_channel(gamma, c, lanes, part));
     });
 }
 

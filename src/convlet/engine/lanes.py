@@ -26,8 +26,11 @@ _KEPT_WEIGHTS = 1 << 16  # a kernel of so many weights stays in the cache betwee
 
 # Costs in units of one multiply-add of the best kernels.
 _READ_WEIGHT = {True: 2.5, False: 10.0}  # that does not stay in the cache; one lane, and several
+_TILE_ROWS = 64  # of a tile of weights that all positions of an image go through, with one lane
+_CACHED_WEIGHTS = 1 << 18  # of a tile: 1 MB; larger ones come anew from memory
+_UNCACHED = 1.7
 _BEGIN_RUN = 6.0  # a run of neighbouring products, with one lane, as if it had so many more
-_POOL_ELEMENT = {True: 30.0, False: 15.0}  # of a pooling that is not fused
+_POOL_ELEMENT = 15.0  # of a pooling that is not fused
 _BY_WINNERS = 0.45  # with several lanes
 _DEPTHWISE = {True: 3.0, False: 10.0}  # nothing is summed over channels: two loads a multiply-add
 _KERNEL_GRADIENT = {True: 1.05, False: 1.2}  # with one lane, and with several
@@ -64,7 +67,9 @@ def _cost_of_step(program: Program, step: Step, lanes: int, width: int) -> float
     """Return the cost of a step for one block."""
     if step.kind.startswith(_POOLS) and len(step.operators) == 1:
         shapes = [program.buffers[n].shape for n in (*step.reads, *step.writes)]
-        return _POOL_ELEMENT[lanes == 1] * lanes * max(math.prod(shape) for shape in shapes)
+        largest = max(shapes, key=math.prod)
+        channels = -(-largest[-1] // width) * width if lanes == 1 else largest[-1]
+        return _POOL_ELEMENT * lanes * math.prod(largest[:-1]) * channels
     share = _BY_WINNERS if step.by_winners else 1.0
     return share * sum(_cost_of(program, i, lanes, width) for i in step.instructions)
 
@@ -95,6 +100,9 @@ def _cost_of(program: Program, instruction: Instruction, lanes: int, width: int)
         if operator == "conv":
             run = channels * (kernel[-3] if groups == 1 else 1)
             work *= 1 + _BEGIN_RUN / run
+        sums = math.prod(kernel) // rows * min(rows, _TILE_ROWS)
+        if sums > _CACHED_WEIGHTS and not operator.endswith("kernel_gradient"):
+            work *= _UNCACHED
     if operator.endswith("kernel_gradient"):
         return work * _KERNEL_GRADIENT[lanes == 1]
     weights = math.prod(kernel)
