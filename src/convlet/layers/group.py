@@ -112,25 +112,10 @@ class GroupConv2D(WeightedWindow):
         lifting: bool = False,
         strides: int | Sequence[int] = 1,
         padding: str = "valid",
-        data_format: str | None = None,
-        dilation_rate: int | Sequence[int] = 1,
-        activation: str | None = None,
-        use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            kernel_size,
-            strides=strides,
-            padding=padding,
-            data_format=data_format,
-            dilation_rate=dilation_rate,
-            activation=activation,
-            use_bias=use_bias,
-            bias_initializer=bias_initializer,
-            **kwargs,
-        )
+        super().__init__(kernel_size, strides=strides, padding=padding, **kwargs)
         self.filters = arguments.integer(self.owner, "filters", filters)
         self.group = arguments.choice(self.owner, "group", group, tuple(ORDERS))
         self.lifting = arguments.boolean(self.owner, "lifting", lifting)
