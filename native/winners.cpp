@@ -7,6 +7,7 @@
 namespace convlet {
 namespace {
 
+// What the input gradient sorts at a time: deltas, 16 KB of them, and windows.
 constexpr int64_t MEETINGS_AT_ONCE = 1024;
 constexpr int64_t WINDOWS_AT_ONCE = 64;
 

@@ -4,7 +4,7 @@
 
 For each of six shapes and five batch sizes: the GFLOP/s of forward pass, input gradient and kernel
 gradient with 1 lane (the roles of images and channels swapped), 16, 32 and 64. `lanes_for` in
-convlet/engine/native.py holds what came out; docs/experiments.md has a table.
+convlet/engine/lanes.py holds what came out; docs/experiments.md has a table.
 """
 
 from __future__ import annotations

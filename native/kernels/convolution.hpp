@@ -18,7 +18,7 @@
 // unroll it into registers, and it runs at 45.
 #pragma once
 
-// --- tiles; packing.cpp lays out the weights for them ---
+// --- tiles; pack_kernel in stages.cpp lays out the weights for them ---
 
 INLINE int64_t vectors_of_lanes(int64_t lanes) {
     const int64_t most = REGISTERS == 32 ? 4 : 2;

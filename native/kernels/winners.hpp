@@ -19,7 +19,7 @@
 #pragma once
 
 constexpr int LINE_VECTORS = REGISTERS == 32 ? 16 : 8;  // sums of a line that are in registers
-constexpr int64_t MEETINGS = 1024;  // made at a time: 16 KB
+constexpr int64_t MEETINGS = 1024;  // that the kernel gradient makes at a time: 16 KB
 
 // --- images: [lane][padded] <-> block: [position][channel][lane] ---
 
