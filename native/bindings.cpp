@@ -9,6 +9,7 @@
 #include <memory>
 #include <tuple>
 
+#include "fourier.hpp"
 #include "optimizers.hpp"
 #include "processor.hpp"
 #include "stages.hpp"
@@ -129,6 +130,30 @@ void define_stages(nb::module_& m) {
         },
         "plan"_a, "name"_a, "table"_a, "shape"_a, "x"_a, "delta"_a, "gradient"_a, "whole_batch"_a,
         "local"_a, "unpool"_a.none() = nb::none(), "winner"_a = -1);
+    using Points = std::vector<int64_t>;
+    m.def("fourier_kernel", [](Plan& plan, std::string name, int slot, const TapTable& table,
+                               const Points& points, const ShapeTuple& shape, bool transposed) {
+        return convlet::fourier_kernel(plan, std::move(name), slot, table, points,
+                                       shape_from(shape), transposed);
+    });
+    m.def(
+        "fourier_convolution",
+        [](Plan& plan, std::string name, const TapTable& table, const Points& points,
+           const ShapeTuple& shape, bool transposed, int weights, int x, int y, int bias,
+           ActivationName activation, const std::vector<float>& parameters) {
+            convlet::fourier_convolution(plan, std::move(name), table, points, shape_from(shape),
+                                         transposed, weights, x, y, bias,
+                                         activation_from(activation, parameters));
+        },
+        "plan"_a, "name"_a, "table"_a, "points"_a, "shape"_a, "transposed"_a, "weights"_a, "x"_a,
+        "y"_a, "bias"_a = -1, "activation"_a = ActivationName::linear,
+        "parameters"_a = std::vector<float>());
+    m.def("fourier_kernel_gradient",
+          [](Plan& plan, std::string name, const TapTable& table, const Points& points,
+             const ShapeTuple& shape, int x, int delta, int gradient) {
+              convlet::fourier_kernel_gradient(plan, std::move(name), table, points,
+                                               shape_from(shape), x, delta, gradient);
+          });
     m.def("pack_lines", [](Plan& plan, std::string name, int slot, const TapTable& table,
                            const ShapeTuple& shape) {
         return convlet::pack_lines(plan, std::move(name), slot, table, shape_from(shape));

@@ -25,6 +25,7 @@ namespace CONVLET_TARGET {
 #include "kernels/depthwise.hpp"
 #include "kernels/convolution.hpp"
 #include "kernels/kernel_gradient.hpp"
+#include "kernels/fourier.hpp"
 #include "kernels/winners.hpp"
 #include "kernels/local.hpp"
 #include "kernels/take.hpp"
@@ -43,6 +44,12 @@ const Kernels KERNELS = {
     store_images,
     convolution,
     kernel_gradient,
+    fourier_tile,
+    fourier_tile_by_lanes,
+    fourier_tile_back,
+    fourier_tile_added,
+    fourier_product,
+    fourier_outer,
     bias_gradient,
     block_to_padded,
     padded_to_block,

@@ -139,6 +139,41 @@ struct Local {
     const float* weights;
 };
 
+// --- convolution by the Fourier transform; see kernels/fourier.hpp ---
+
+// Vectors of a tile's buffer at most: 1024 points, rows being one longer, so that neither they nor
+// columns fall into a few sets of the cache.
+constexpr int64_t FOURIER_BUFFER = 1280;
+
+// A row of points along one axis of a tile's buffer: where its real and imaginary parts begin; the
+// second is -1 for a row of reals.
+struct FourierLine {
+    int32_t real, imaginary;
+};
+struct FourierAxis {
+    int64_t points, step;  // how many, and their distance
+    int64_t later;         // points of the axes behind it
+    const FourierLine* lines;
+    int64_t count;
+};
+// Three axes; the first of them have one point where there are fewer.
+struct FourierGrid {
+    FourierAxis axes[3];
+    int64_t points, slots;
+};
+// Where a tile lies: point j of an axis, j < count, is position start + j * step, if that is one of
+// `size`.
+struct TileView {
+    int64_t start[3], step[3], size[3], count[3];
+};
+// Products of matrices, one in each slot. Distances are in floats.
+struct FourierProduct {
+    int64_t slots, tiles, lanes, channels, rows;
+    int64_t weight_step, weight_slot;  // from channel to channel, from slot to slot
+    int64_t x_step, x_slot;            // from tile to tile
+    int64_t y_step, y_slot;            // or of delta, where each lane is a step
+};
+
 struct Pooling {
     Gather table;
     int64_t lanes, channels;
@@ -206,6 +241,21 @@ struct Kernels {
     void (*convolution)(const Convolution&, const float* x, float* y, Share);
     void (*kernel_gradient)(const KernelGradient&, const float* x, const float* delta,
                             float* gradient, Share);
+    void (*fourier_tile)(const FourierGrid&, const TileView&, bool is_kernel, const float* x,
+                         int64_t step, int64_t floats, float* slots, int64_t slot_step);
+    void (*fourier_tile_by_lanes)(const FourierGrid&, const TileView&, const float* x,
+                                  int64_t step, int64_t channels, int64_t lanes, float* slots,
+                                  int64_t slot_step, int64_t lane_step, float* scratch);
+    void (*fourier_tile_back)(const FourierGrid&, const TileView&, const float* slots,
+                              int64_t slot_step, int64_t floats, int64_t lanes, const float* bias,
+                              const Activation&, float* y, int64_t step);
+    void (*fourier_tile_added)(const FourierGrid&, const TileView&, const float* slots,
+                               int64_t slot_step, int64_t floats, float scale, float* gradient,
+                               int64_t step);
+    void (*fourier_product)(const FourierProduct&, const float* weights, const float* x, float* y);
+    void (*fourier_outer)(const FourierProduct&, const float* x, const float* delta,
+                          float* gradient);
+
     void (*bias_gradient)(const float* delta, int64_t positions, int64_t channels, int64_t lanes,
                           float* gradient, Share);
 

@@ -5,26 +5,15 @@
 #include <cstring>
 #include <utility>
 
+#include "packing.hpp"
+
 namespace convlet {
-namespace {
 
-using Table = std::shared_ptr<const GatherTable>;
-
-constexpr int64_t EXPONENTIAL = 8;         // multiply-adds that softmax takes for a number
-constexpr int64_t KERNEL_BAND_BYTES = 768 << 10;
-constexpr int64_t FEWEST_OUTPUTS = 128;         // of a band, since a tile's sums must be added up
-constexpr int64_t BAND_BYTES = 128 << 10;  // of delta spread out at a time: a part of the L2 cache
-
-// Work of one multiply-add for each meeting of output, tap, channel and row, for all images.
 double operations_of(const Plan& plan, const TapTable& table, const KernelShape& shape) {
     const int64_t meetings = table.gather(false, shape.groups == 1)->meetings();
     return 2.0 * meetings * shape.groups * shape.channels * shape.rows * plan.images();
 }
 
-// One tile of rows `first` up to `first + there`: for each product, by taps and then by channels, the
-// weights of all its rows side by side, zeros behind the last one. The kernel has Keras's layout,
-// [tap][channel][group * rows + row]. Transposed, channels and rows change places and the taps come
-// backwards, as the transposed table numbers them.
 void pack_tile(const KernelShape& shape, bool transposed, const float* kernel, int64_t group,
                int64_t first, int64_t there, int64_t wide, float* packed) {
     const int64_t row_length = shape.groups * shape.rows;
@@ -40,6 +29,15 @@ void pack_tile(const KernelShape& shape, bool transposed, const float* kernel, i
         }
     }
 }
+
+namespace {
+
+using Table = std::shared_ptr<const GatherTable>;
+
+constexpr int64_t EXPONENTIAL = 8;         // multiply-adds that softmax takes for a number
+constexpr int64_t KERNEL_BAND_BYTES = 768 << 10;
+constexpr int64_t FEWEST_OUTPUTS = 128;         // of a band, since a tile's sums must be added up
+constexpr int64_t BAND_BYTES = 128 << 10;  // of delta spread out at a time: a part of the L2 cache
 
 // For kernels/depthwise.hpp: [tap][channel], as it is, or with the taps backwards.
 void pack_depthwise(const KernelShape& shape, bool transposed, const float* kernel, float* packed) {

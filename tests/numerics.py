@@ -146,14 +146,21 @@ def add_dense(builder: Builder, x: Buffer, kernel: Variable) -> Buffer:
 
 
 def add_conv(
-    builder: Builder, x: Buffer, kernel: Variable, groups: int = 1, **window: object
+    builder: Builder,
+    x: Buffer,
+    kernel: Variable,
+    groups: int = 1,
+    algorithm: str = "direct",
+    **window: object,
 ) -> Buffer:
     """Append a convolution, named after its kernel; ``window`` is what `tap_table` takes."""
     with builder.scope(kernel.name):
         table = tap_table(x.shape[:-1], kernel.shape[:-2], **window)
         shape = (*table.output_shape, kernel.shape[-1])
         operand = builder.parameter(kernel)
-        return builder.apply("conv", x, operand, shape=shape, table=table, groups=groups)
+        return builder.apply(
+            "conv", x, operand, shape=shape, table=table, groups=groups, algorithm=algorithm
+        )
 
 
 def add_flatten(builder: Builder, x: Buffer) -> Buffer:

@@ -126,7 +126,7 @@ def _pass_of(name, operator):
     if "kernel_gradient" in name or name.startswith("grad("):
         return "kernel"
     if operator.kind == "conv_transpose":  # whose input gradient is a convolution, and it is not
-        backward = name.split(": ")[1] in ("conv", "pack kernel")
+        backward = "transposed" not in name and "conv_transpose" not in name
     else:
         backward = "gradient" in name or "transposed" in name or "by lines" in name
     return "input" if backward else "forward"

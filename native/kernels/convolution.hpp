@@ -48,8 +48,8 @@ struct TileOperands {
 // --- vectors are images ---
 
 template <int M, int V>
-INLINE void multiply_lanes(Vector (&sums)[M][V], const float* weights, const float* x,
-                           int64_t lanes, int64_t count) {
+INLINE void multiply_lanes(Vector (&sums)[M][V], const float* weights, int64_t weight_step,
+                           const float* x, int64_t lanes, int64_t count) {
     for (int64_t k = 0; k < count; ++k) {
         Vector values[V];
         for (int v = 0; v < V; ++v) values[v] = load(x + v * WIDTH);
@@ -57,7 +57,7 @@ INLINE void multiply_lanes(Vector (&sums)[M][V], const float* weights, const flo
             const Vector weight = broadcast(weights[m]);
             for (int v = 0; v < V; ++v) sums[m][v] = multiply_add(weight, values[v], sums[m][v]);
         }
-        weights += M;
+        weights += weight_step;
         x += lanes;
     }
 }
@@ -74,7 +74,7 @@ INLINE void convolve_position(const Convolution& a, const TileOperands& tile, in
     const int32_t pattern = a.table.pattern[o];
     for (int32_t r = a.table.first_run[pattern]; r < a.table.first_run[pattern + 1]; ++r) {
         const Run run = a.table.runs[r];
-        multiply_lanes<M, V>(sums, tile.weights + run.tap * a.channels * M,
+        multiply_lanes<M, V>(sums, tile.weights + run.tap * a.channels * M, M,
                              base + run.offset * step, a.lanes, run.taps * a.channels);
     }
 }

@@ -108,6 +108,39 @@ def kernel_gradient(
     unpool: TapTable | None = None,
     winner: int = -1,
 ) -> None: ...
+def fourier_kernel(
+    plan: Plan,
+    name: str,
+    slot: int,
+    table: TapTable,
+    points: Sequence[int],
+    shape: _Shape,
+    transposed: bool,
+) -> int: ...
+def fourier_convolution(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    points: Sequence[int],
+    shape: _Shape,
+    transposed: bool,
+    weights: int,
+    x: int,
+    y: int,
+    bias: int = -1,
+    activation: Activation = Activation.linear,
+    parameters: Sequence[float] = (),
+) -> None: ...
+def fourier_kernel_gradient(
+    plan: Plan,
+    name: str,
+    table: TapTable,
+    points: Sequence[int],
+    shape: _Shape,
+    x: int,
+    delta: int,
+    gradient: int,
+) -> None: ...
 def pack_lines(plan: Plan, name: str, slot: int, table: TapTable, shape: _Shape) -> int: ...
 def winner_kernel_gradient(
     plan: Plan,

@@ -42,7 +42,9 @@ def convolution(table: TapTable, channels: int, filters: int, groups: int = 1):
         with builder.scope("conv"):
             operand = builder.parameter(kernel)
             shape = (*table.output_shape, filters)
-            y = builder.apply("conv", x, operand, shape=shape, table=table, groups=groups)
+            y = builder.apply(
+                "conv", x, operand, shape=shape, table=table, groups=groups, algorithm="direct"
+            )
             return builder.apply("add_bias", y, builder.parameter(bias), shape=shape)
 
     return network

@@ -95,7 +95,7 @@ def test_transposed(lanes, instruction_set):
 def test_a_pooling_behind_it_is_a_step_of_its_own():
     program = depthwise(tap_table((6, 6), (3, 3)), 4, pool=True)
     for lanes in (1, 16):
-        operators = [step.operators for step in fusion.fuse(program, lanes, 16)]
+        operators = [step.operators for step in fusion.fuse(program, 16, lanes, 16)]
         assert ("conv", "add_bias") in operators
         assert ("max_pool",) in operators
         assert ("conv_kernel_gradient",) in operators

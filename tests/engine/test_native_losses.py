@@ -108,7 +108,7 @@ def test_every_loss_without_its_gradient(case):
 
 def test_a_loss_and_its_gradient_are_one_step():
     program = program_of(network("softmax"), (3,), Sparse())
-    assert ("loss", "loss_gradient") in [s.operators for s in fusion.fuse(program, 16, 16)]
+    assert ("loss", "loss_gradient") in [s.operators for s in fusion.fuse(program, 16, 16, 16)]
 
 
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)

@@ -132,7 +132,7 @@ def fused(builder, x, *, kernel=1, window=2, padding="valid", activation=None, f
 def test_a_pooling_is_fused_with_the_convolution_before_it():
     program = program_of(fused, (4, 4, 1))
     for lanes in (1, 16):
-        first = fusion.fuse(program, lanes, 16)[0]
+        first = fusion.fuse(program, 16, lanes, 16)[0]
         assert first.operators == ("conv", "add_bias", "max_pool")
 
 
@@ -222,7 +222,7 @@ def test_winners_take_the_smallest_type_that_holds_the_taps_and_none(taps, kind)
 @pytest.mark.parametrize("taps", [255, 256])
 def test_a_window_behind_a_convolution_fuses_as_long_as_a_byte_holds_its_taps(taps):
     program = program_of(lambda b, x: fused(b, x, window=taps), (taps, 1))
-    steps = fusion.fuse(program, 16, 16)
+    steps = fusion.fuse(program, 16, 16, 16)
     assert ("max_pool" in steps[0].operators) == (taps == 255)
     assert_equal(program, integer_feeds(program, 17))
 

@@ -46,7 +46,9 @@ def pooled(
         kernel = integer_variable("kernel", *table.kernel_shape, x.shape[-1] // groups, filters)
         shape = (*table.output_shape, filters)
         parameter = builder.parameter(kernel)
-        x = builder.apply("conv", x, parameter, shape=shape, table=table, groups=groups)
+        x = builder.apply(
+            "conv", x, parameter, shape=shape, table=table, groups=groups, algorithm="direct"
+        )
         x = builder.apply(
             "add_bias", x, builder.parameter(integer_variable("bias", filters)), shape=x.shape
         )
@@ -62,7 +64,7 @@ def pooled(
 
 def by_winners(program: Program, instruction_set: str) -> set[str]:
     width = _native.register_width(instruction_set)
-    steps = fusion.fuse(program, 16, width)
+    steps = fusion.fuse(program, 16, 16, width)
     return {step.instructions[-1].operator for step in steps if step.by_winners}
 
 

@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from convlet.engine.costs import kernel_shape
+from convlet.engine.fourier import Tile, tile_for
 from convlet.engine.program import Instruction, Program
 from convlet.ops import TapTable
 
@@ -41,11 +43,14 @@ class Step:
         Whether it must wait until all images have come so far.
     by_winners : bool
         Whether a gradient is summed over the winners of a max pooling alone.
+    tile : tuple of int or None
+        For a convolution by the Fourier transform, the points of a tile along each axis.
     """
 
     instructions: tuple[Instruction, ...]
     whole_batch: bool = False
     by_winners: bool = False
+    tile: Tile | None = None
 
     @property
     def operators(self) -> tuple[str, ...]:
@@ -83,18 +88,20 @@ class Step:
         return f"{self.instructions[-1].layer}: {' + '.join(self.operators)}"
 
 
-def fuse(program: Program, lanes: int, width: int) -> list[Step]:
+def fuse(program: Program, images: int, lanes: int, width: int) -> list[Step]:
     """Return the steps of a program, in order.
 
     Parameters
     ----------
     program : Program
+    images : int
+        The batch's size.
     lanes : int
         Images in a block. With one of them, no gradient goes by the winners of a pooling.
     width : int
         Floats in a register.
     """
-    return list(_Fusion(program, lanes, width).steps())
+    return list(_Fusion(program, images, lanes, width).steps())
 
 
 def pays_by_winners(pool: TapTable, convolution: Instruction, channels: int, width: int) -> bool:
@@ -138,9 +145,12 @@ def sums_over_batch(program: Program, instruction: Instruction) -> bool:
 
 
 class _Fusion:
-    def __init__(self, program: Program, lanes: int, width: int) -> None:
+    def __init__(self, program: Program, images: int, lanes: int, width: int) -> None:
         self._program = program
         self._width = width
+        self._tiles = {
+            i.writes[0]: tile_for(program, i, images, lanes, width) for i in program.instructions
+        }
         self._readers = Counter(name for i in program.instructions for name in i.reads)
         self._readers.update(program.results)
         self._only_reader = {
@@ -161,7 +171,7 @@ class _Fusion:
     def _step(self, instruction: Instruction) -> Step | None:
         operator = instruction.operator
         if operator in ("conv", "conv_transpose", "dense"):
-            return Step(tuple(self._chain(instruction)))
+            return Step(tuple(self._chain(instruction)), tile=self._tiles[instruction.writes[0]])
         if operator == "loss" and not instruction.whole_batch:
             return Step((instruction, *self._gradient_of_loss(instruction)))
         if operator == "max_pool_gradient" and instruction.writes[0] in self._spread_late:
@@ -175,6 +185,9 @@ class _Fusion:
             spread = self._spread_late.get(delta)
             if spread is not None:
                 return Step((spread, instruction), by_winners=self._pays(spread, instruction))
+        tile = self._tiles[instruction.writes[0]]
+        if tile is not None:
+            return Step((instruction,), tile=tile)
         if operator == "local_conv_kernel_gradient":
             return Step((instruction,), True)
         if operator in ("conv_kernel_gradient", "dense_kernel_gradient"):
@@ -190,7 +203,10 @@ class _Fusion:
             if following is None or following.operator not in operators:
                 continue
             is_pool = following.operator == "max_pool"
-            if is_pool and (not self._is_apart(following) or self._is_depthwise(first)):
+            by_fourier = self._tiles[first.writes[0]] is not None
+            if is_pool and (
+                by_fourier or not self._is_apart(following) or self._is_depthwise(first)
+            ):
                 return
             yield following
             instruction = following
@@ -198,11 +214,7 @@ class _Fusion:
     def _is_depthwise(self, convolution: Instruction) -> bool:
         """Return whether each channel is convolved by itself, with one filter."""
         groups = convolution.attributes.get("groups", 1)
-        kernel = next(
-            self._program.buffers[name].shape
-            for name in (*convolution.reads, *convolution.writes)
-            if not self._program.buffers[name].per_image
-        )
+        kernel = kernel_shape(self._program, convolution)
         return groups > 1 and math.prod(kernel[-2:]) == groups
 
     def _is_apart(self, pool: Instruction) -> bool:
@@ -222,11 +234,7 @@ class _Fusion:
 
     def _pays(self, pool: Instruction, gradient: Instruction) -> bool:
         """Return whether a gradient is best summed over the winners of a pooling."""
-        kernel = next(
-            self._program.buffers[name].shape
-            for name in (*gradient.reads, *gradient.writes)
-            if not self._program.buffers[name].per_image
-        )
+        kernel = kernel_shape(self._program, gradient)
         return pays_by_winners(pool.attributes["table"], gradient, kernel[-2], self._width)
 
     def _gradients_spread_late(self) -> dict[str, Instruction]:
@@ -242,6 +250,8 @@ class _Fusion:
             readers = [i for i in self._program.instructions if pool.writes[0] in i.reads]
             operators = sorted(i.operator for i in readers if i.operator != "bias_gradient")
             kernels = [i for i in readers if i.operator == "conv_kernel_gradient"]
+            if any(self._tiles[i.writes[0]] for i in readers):
+                continue
             if len(kernels) != 1 or kernels[0].reads[1] != pool.writes[0]:
                 continue
             if sums_over_batch(self._program, kernels[0]) or self._is_depthwise(kernels[0]):

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from convlet import _native
+from convlet import _native, arguments
+from convlet.engine.fourier import slots
 from convlet.engine.fusion import Step, fuse
 from convlet.engine.placement import place
 from convlet.engine.program import Instruction, Program
@@ -117,7 +118,7 @@ class Lowering:
             if i.operator in ("max_pool", "stochastic_pool")
         }
         width = _native.register_width(instruction_set)
-        steps = fuse(program, lanes, width)
+        steps = fuse(program, images, lanes, width)
         groups, self._last_steps = self._cut(self._computing(steps))
         self._make_buffers(groups)
         self._wanted = self._wanted_as_images(groups)
@@ -306,7 +307,9 @@ class Lowering:
 
     def _pack_kernels(self, steps: Sequence[Step]) -> None:
         for step in steps:
-            if step.kind in ("conv", "dense"):
+            if step.tile is not None and step.kind != "conv_kernel_gradient":
+                self._transform_kernel(step)
+            elif step.kind in ("conv", "dense"):
                 self._pack(step.instructions[0], "pack kernel", _native.pack_kernel, False)
             elif step.kind.endswith("input_gradient") and step.by_winners:
                 self._pack(step.instructions[-1], "pack kernel by lines", _native.pack_lines)
@@ -318,6 +321,21 @@ class Lowering:
         table, shape = self._window(instruction)
         name, kernel = f"{instruction.layer}: {name}", self.slot(instruction.reads[1])
         packed = stage(self.plan, name, kernel, table, shape, *transposed)
+        self._packed[instruction.writes[0]] = packed
+
+    def _transform_kernel(self, step: Step) -> None:
+        instruction = step.instructions[0]
+        assert step.tile is not None
+        table, shape = self._window(instruction)
+        is_transposed = instruction.operator in _TRANSPOSED
+        name = f"{instruction.layer}: transform kernel" + (" transposed" if is_transposed else "")
+        kernel = self.slot(instruction.reads[1])
+        numbers = slots(step.tile) * self._size(instruction.reads[1])
+        what = "the kernel's transform, for algorithm 'fft'"
+        arguments.bytes_fit_memory(instruction.layer, what, 4 * numbers)
+        packed = _native.fourier_kernel(
+            self.plan, name, kernel, table, step.tile, shape, is_transposed
+        )
         self._packed[instruction.writes[0]] = packed
 
     def _clear_gradients(self) -> None:
@@ -390,17 +408,17 @@ class Lowering:
             else:
                 fused["activation"], fused["parameters"] = _activation(instruction)
         table, shape = self._window(first)
-        _native.convolution(
-            self.plan,
-            step.name,
-            table,
+        operands = (
             shape,
             transposed,
             self._packed[first.writes[0]],
             self._buffer(first.reads[0]),
             self._buffer(last.writes[0]),
-            **fused,
         )
+        if step.tile is not None:
+            _native.fourier_convolution(self.plan, step.name, table, step.tile, *operands, **fused)
+        else:
+            _native.convolution(self.plan, step.name, table, *operands, **fused)
 
     def _local(self, step: Step) -> None:
         """Locally connected layers and their input gradients."""
@@ -429,6 +447,18 @@ class Lowering:
                 "winner": self._buffer(winner),
             }
         table, shape = self._window(last)
+        if step.tile is not None:
+            _native.fourier_kernel_gradient(
+                self.plan,
+                step.name,
+                table,
+                step.tile,
+                shape,
+                self._buffer(x),
+                self._buffer(delta),
+                self._gradient(last.writes[0]),
+            )
+            return
         if step.by_winners:
             _native.winner_kernel_gradient(
                 self.plan,

@@ -17,10 +17,10 @@ from convlet.ops.taps import Axis
 @lru_cache(maxsize=256)
 def native_table(table: TapTable) -> Any:
     """Return the C++ core's form of a tap table."""
-    return _native.TapTable([_in_64_bits(axis) for axis in table.axes])
+    return _native.TapTable([native_axis(axis) for axis in table.axes])
 
 
-def _in_64_bits(axis: Axis) -> tuple[int, int, int, int, int, int]:
+def native_axis(axis: Axis) -> tuple[int, int, int, int, int, int]:
     """Return an axis in numbers of 64 bits; a stride or a dilation may be any integer.
 
     Where there is one output, its stride does not matter, and where one tap meets inputs, its

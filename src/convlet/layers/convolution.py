@@ -10,6 +10,7 @@ from convlet.engine import Buffer, Builder
 from convlet.layers.activation import activation_name, trace_activation
 from convlet.layers.layer import Shape
 from convlet.layers.window import WindowLayer
+from convlet.ops.fft import ALGORITHMS
 
 
 class WeightedWindow(WindowLayer):
@@ -143,6 +144,8 @@ class Conv(WeightedWindow):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        *,
+        algorithm: str = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -162,6 +165,12 @@ class Conv(WeightedWindow):
         if self.filters % self.groups:
             raise arguments.invalid(
                 self.owner, "filters", f"a multiple of groups ({self.groups})", self.filters
+            )
+        self.algorithm = arguments.choice(self.owner, "algorithm", algorithm, ALGORITHMS)
+        if self.algorithm == "fft" and (max(self.strides) > 1 or self.groups > 1):
+            raise ValueError(
+                f"{self.owner}: algorithm 'fft' needs strides and groups of 1, "
+                f"got strides={self.strides} and groups={self.groups}"
             )
 
     def channels_of(self, input_shape: Shape) -> int:
@@ -192,7 +201,15 @@ class Conv(WeightedWindow):
         table = self.table(x.shape[:-1])
         grid = tuple(n for n in self.output_grid(x.shape[:-1]) if n is not None)
         shape, kernel = (*grid, self.filters), builder.parameter(self.kernel)
-        return builder.apply(self.operator, x, kernel, shape=shape, table=table, groups=self.groups)
+        return builder.apply(
+            self.operator,
+            x,
+            kernel,
+            shape=shape,
+            table=table,
+            groups=self.groups,
+            algorithm=self.algorithm,
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""
@@ -201,6 +218,7 @@ class Conv(WeightedWindow):
             "filters": self.filters,
             "groups": self.groups,
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "algorithm": self.algorithm,
         }
 
 
@@ -231,6 +249,11 @@ class Conv1D(Conv):
         Whether each filter adds a bias.
     kernel_initializer, bias_initializer : str or Initializer
         How the first values are drawn.
+    algorithm : {"auto", "direct", "fft"}
+        Sums as they stand; by fast Fourier transform, which needs strides and groups of 1; or
+        whichever is estimated to be faster, from shapes and batch size, for predictions from shapes
+        alone. The FFT's errors are of the order of the largest numbers near by, and NaN and
+        infinity spread over everything near by.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 

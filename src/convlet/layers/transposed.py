@@ -31,6 +31,8 @@ class ConvTranspose(Conv):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        *,
+        algorithm: str = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -45,6 +47,7 @@ class ConvTranspose(Conv):
             use_bias=use_bias,
             kernel_initializer=kernel_initializer,
             bias_initializer=bias_initializer,
+            algorithm=algorithm,
             **kwargs,
         )
         output_paddings(self.owner, output_padding, self.strides)

@@ -14,7 +14,8 @@ kernel : (*table.kernel_shape, channels / groups, filters), Keras's layout
 y : (batch, *table.output_shape, filters)
 
 With groups, filters and channels are cut into as many equal ranges; a range of filters sees one
-range of channels.
+range of channels. ``algorithm`` is "fft" for a computation by `convlet.ops.fft`, strides being 1;
+"direct" and "auto" are the formulas themselves.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from convlet.ops.fft import fft_conv, fft_conv_input_gradient, fft_conv_kernel_gradient
 from convlet.ops.taps import TapTable
 
 _ALL = slice(None)
@@ -37,8 +39,12 @@ def _channel_groups(channels: int, filters: int, groups: int) -> Iterator[tuple[
         )
 
 
-def conv(x: np.ndarray, kernel: np.ndarray, table: TapTable, groups: int = 1) -> np.ndarray:
+def conv(
+    x: np.ndarray, kernel: np.ndarray, table: TapTable, groups: int = 1, algorithm: str = "direct"
+) -> np.ndarray:
     """Return the convolution of ``x`` with ``kernel`` (lecture 001: z_j = Σ_i a_i ∘ K_ij)."""
+    if algorithm == "fft":
+        return fft_conv(x, kernel, table, groups)
     filters = kernel.shape[-1]
     y = np.zeros((len(x), *table.output_shape, filters), x.dtype)
     for tap, outputs, inputs in table:
@@ -49,13 +55,19 @@ def conv(x: np.ndarray, kernel: np.ndarray, table: TapTable, groups: int = 1) ->
 
 
 def conv_input_gradient(
-    output_gradient: np.ndarray, kernel: np.ndarray, table: TapTable, groups: int = 1
+    output_gradient: np.ndarray,
+    kernel: np.ndarray,
+    table: TapTable,
+    groups: int = 1,
+    algorithm: str = "direct",
 ) -> np.ndarray:
     """Return ∂J/∂x from δ = ∂J/∂y: the same table, walked from outputs to inputs.
 
     Lecture 001: δ_i = Σ_j δ_j * K_ij, a true convolution; lecture 002: the transposed Jacobian with
     respect to the signal, times δ.
     """
+    if algorithm == "fft":
+        return fft_conv_input_gradient(output_gradient, kernel, table, groups)
     filters = kernel.shape[-1]
     channels = kernel.shape[-2] * groups
     shape = (len(output_gradient), *table.input_shape, channels)
@@ -69,13 +81,19 @@ def conv_input_gradient(
 
 
 def conv_kernel_gradient(
-    x: np.ndarray, output_gradient: np.ndarray, table: TapTable, groups: int = 1
+    x: np.ndarray,
+    output_gradient: np.ndarray,
+    table: TapTable,
+    groups: int = 1,
+    algorithm: str = "direct",
 ) -> np.ndarray:
     """Return ∂J/∂kernel from δ = ∂J/∂y, summed over the images.
 
     Lecture 001: ∂J/∂K_ij = Σ_uv (δ_j)_uv (a_i)_uv, where (a_i)_uv is the patch that K met at u, v;
     lecture 004: Σ_t δ_t x_{t-i}; lecture 000, formula 15: a shared weight adds up its uses.
     """
+    if algorithm == "fft":
+        return fft_conv_kernel_gradient(x, output_gradient, table, groups)
     filters = output_gradient.shape[-1]
     channels = x.shape[-1]
     shape = (*table.kernel_shape, channels // groups, filters)

@@ -43,6 +43,9 @@ _TAP = 10_000.0  # one more tap of a direct convolution
 _ELEMENT = 0.2  # reading or adding an element for a tap
 _MULTIPLY = 0.01  # one multiply-add of channels for a tap
 
+ALGORITHMS = ("auto", "direct", "fft")
+"""How a convolution may be computed: sums as they stand, by FFT, or whichever should be faster."""
+
 _CHUNK = 1 << 18  # points that are transformed at once: a few MB, near the cache's size
 
 
@@ -133,6 +136,18 @@ def fft_pays(table: TapTable, images: int, channels: int, filters: int, groups: 
     for_each_output = (channels + filters) * _ELEMENT + channels * filters / groups * _MULTIPLY
     direct = taps * (groups * _TAP + outputs * for_each_output)
     return direct > _CALL and _cheapest(table, images, channels, filters, groups)[0] < direct
+
+
+def fft_has_room(f: np.ndarray, g: np.ndarray) -> bool:
+    """Return whether no transform can overflow, which NaN and infinity in f or g rule out.
+
+    A sum of a transform has fewer terms than f and g have elements, and there are three, one upon
+    the other.
+    """
+    if not f.size or not g.size:
+        return True
+    peak = float(np.abs(f).max()) * float(np.abs(g).max())
+    return peak * float(f.size + g.size) ** 3 <= np.finfo(f.dtype).max
 
 
 class FFTConvolution:

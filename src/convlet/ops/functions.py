@@ -17,6 +17,7 @@ import numpy as np
 
 from convlet import arguments
 from convlet.ops import convolution, pooling
+from convlet.ops.fft import ALGORITHMS, fft_has_room, fft_pays
 from convlet.ops.padding import Fill, pad, pad_gradient
 from convlet.ops.taps import Padding, TapTable, tap_table, transposed_tap_table
 
@@ -126,6 +127,26 @@ def _put_padding_around(
     return pad(x, padding, fill), unpadded
 
 
+def _algorithm(
+    owner: str,
+    algorithm: str,
+    table: TapTable,
+    factors: tuple[np.ndarray, np.ndarray],
+    kernel_shape: Sequence[int],
+    groups: int,
+) -> str:
+    """Return "direct" or "fft", checked; "auto" decides by the sizes of a batch and a kernel."""
+    algorithm = arguments.choice(owner, "algorithm", algorithm, ALGORITHMS)
+    strides = tuple(axis.stride for axis in table.axes)
+    if algorithm == "fft" and max(strides) > 1:
+        raise arguments.invalid(owner, "strides", "1 where algorithm is 'fft'", strides)
+    if algorithm != "auto":
+        return algorithm
+    *_, channels, filters = kernel_shape
+    pays = fft_pays(table, len(factors[0]), channels * groups, filters, groups)
+    return "fft" if pays and fft_has_room(*factors) else "direct"
+
+
 def conv(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -134,6 +155,7 @@ def conv(
     dilation_rate: PerAxis = 1,
     groups: int = 1,
     fill: Fill = 0.0,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """Return the convolution as networks mean it, which is cross-correlation.
 
@@ -153,6 +175,8 @@ def conv(
     fill : float or "reflect"
         What the padding holds: a constant, or the signal mirrored without repeating its border, as
         `numpy.pad` has it.
+    algorithm : {"auto", "direct", "fft"}
+        As for `convlet.ops.correlate`; "fft" needs strides of 1.
 
     Returns
     -------
@@ -170,7 +194,8 @@ def conv(
     shape = (len(x), *table.output_shape, kernel.shape[-1])
     arguments.fits_memory("conv", "the output", shape, x.dtype)
     x, table = _put_padding_around("conv", x, table, fill)
-    return convolution.conv(x, kernel, table, groups)
+    algorithm = _algorithm("conv", algorithm, table, (x, kernel), kernel.shape, groups)
+    return convolution.conv(x, kernel, table, groups, algorithm)
 
 
 def _check_output_gradient(
@@ -193,6 +218,7 @@ def conv_input_gradient(
     dilation_rate: PerAxis = 1,
     groups: int = 1,
     fill: Fill = 0.0,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """Return ∂J/∂x of `conv` from δ = ∂J/∂y.
 
@@ -204,7 +230,7 @@ def conv_input_gradient(
     kernel : ndarray, shape (*window, channels / groups, filters)
     input_shape : sequence of int
         (*grid, channels), the shape of one sample.
-    strides, padding, dilation_rate, groups, fill
+    strides, padding, dilation_rate, groups, fill, algorithm
         As given to `conv`.
 
     Returns
@@ -223,12 +249,13 @@ def conv_input_gradient(
     table = window_table(owner, sample, kernel.shape, strides, padding, dilation_rate, groups)
     _check_output_gradient(owner, delta, table, kernel.shape[-1])
     arguments.fits_memory(owner, "the gradient", (len(delta), *sample), delta.dtype)
+    algorithm = _algorithm(owner, algorithm, table, (delta, kernel), kernel.shape, groups)
     if fill != "reflect":  # whatever the constant, it has no part in the gradient
-        return convolution.conv_input_gradient(delta, kernel, table, groups)
+        return convolution.conv_input_gradient(delta, kernel, table, groups, algorithm)
     pairs, unpadded = pairs_and_unpadded(table)
     padded_shape = (len(delta), *unpadded.input_shape, sample[-1])
     arguments.fits_memory(owner, "the padded gradient", padded_shape, delta.dtype)
-    padded = convolution.conv_input_gradient(delta, kernel, unpadded, groups)
+    padded = convolution.conv_input_gradient(delta, kernel, unpadded, groups, algorithm)
     return pad_gradient(padded, pairs, fill)
 
 
@@ -241,6 +268,7 @@ def conv_kernel_gradient(
     dilation_rate: PerAxis = 1,
     groups: int = 1,
     fill: Fill = 0.0,
+    algorithm: str = "auto",
 ) -> np.ndarray:
     """Return ∂J/∂kernel of `conv` from δ = ∂J/∂y, summed over the batch.
 
@@ -252,7 +280,7 @@ def conv_kernel_gradient(
     output_gradient : ndarray, shape (batch, *output grid, filters)
     kernel_shape : sequence of int
         (*window, channels / groups, filters).
-    strides, padding, dilation_rate, groups, fill
+    strides, padding, dilation_rate, groups, fill, algorithm
         As given to `conv`.
 
     Returns
@@ -277,7 +305,8 @@ def conv_kernel_gradient(
         )
     arguments.fits_memory(owner, "the gradient", kernel_shape, x.dtype)
     x, table = _put_padding_around(owner, x, table, fill)
-    return convolution.conv_kernel_gradient(x, delta, table, groups)
+    algorithm = _algorithm(owner, algorithm, table, (x, delta), kernel_shape, groups)
+    return convolution.conv_kernel_gradient(x, delta, table, groups, algorithm)
 
 
 def conv_transpose(

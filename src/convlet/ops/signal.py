@@ -13,11 +13,10 @@ import numpy as np
 
 from convlet import arguments
 from convlet.ops.convolution import conv
-from convlet.ops.fft import fft_conv, fft_pays
+from convlet.ops.fft import ALGORITHMS, fft_has_room, fft_pays
 from convlet.ops.taps import tap_table
 
 _MODES = ("full", "same", "valid")
-_ALGORITHMS = ("auto", "direct", "fft")
 
 
 def _padding(mode: str, size: int) -> tuple[int, int]:
@@ -27,16 +26,6 @@ def _padding(mode: str, size: int) -> tuple[int, int]:
     if mode == "same":  # the middle part of "full", as long as the first signal
         return size - 1 - (size - 1) // 2, (size - 1) // 2
     return 0, 0
-
-
-def _has_room(f: np.ndarray, g: np.ndarray) -> bool:
-    """Return whether no transform can overflow, which NaN and infinity in f or g rule out.
-
-    A sum of a transform has fewer terms than f and g have elements, and there are three, one upon
-    the other.
-    """
-    peak = float(np.abs(f).max()) * float(np.abs(g).max())
-    return peak * float(f.size + g.size) ** 3 <= np.finfo(f.dtype).max
 
 
 def correlate(
@@ -70,7 +59,7 @@ def correlate(
         "valid", ``mode`` or ``algorithm`` is unknown, or the result would not fit in memory.
     """
     mode = arguments.choice("correlate", "mode", mode, _MODES)
-    algorithm = arguments.choice("correlate", "algorithm", algorithm, _ALGORITHMS)
+    algorithm = arguments.choice("correlate", "algorithm", algorithm, ALGORITHMS)
     f, g = np.asarray(f), np.asarray(g)
     if f.ndim != g.ndim or f.ndim == 0:
         raise ValueError(
@@ -88,11 +77,8 @@ def correlate(
     arguments.bytes_fit_memory("correlate", result, dtype.itemsize * prod(table.output_shape))
     f, g = f.astype(dtype), g.astype(dtype)
     if algorithm == "auto":
-        by_fft = fft_pays(table, 1, 1, 1) and _has_room(f, g)
-    else:
-        by_fft = algorithm == "fft"
-    compute = fft_conv if by_fft else conv
-    return compute(f[None, ..., None], g[..., None, None], table)[0, ..., 0]
+        algorithm = "fft" if fft_pays(table, 1, 1, 1) and fft_has_room(f, g) else "direct"
+    return conv(f[None, ..., None], g[..., None, None], table, algorithm=algorithm)[0, ..., 0]
 
 
 def convolve(
