@@ -30,10 +30,12 @@ _MOST_AXES = 3
 _POINT = 22.0  # of a tile, there or back, for each channel
 _LARGE_POINT = 40.0  # where the tile outgrows the L1 cache
 _LARGE = 512
-_BY_LANES = 1.6  # the transform of a delta that must be brought to images, times
+_BY_LANES = 2.0  # the transform of a delta that must be brought to images, times
 _PRODUCT = 1.1
-_READ_WEIGHT = {True: 1.0, False: 4.5}  # for each block, by whether they stay in the L2 cache
-_KEPT_WEIGHTS = 1 << 19
+# For each block, up to so many weights: they stay in the L2 cache, in the L3 cache, or nowhere. Those
+# that stay nowhere are written to memory, too.
+_READ_WEIGHT = ((1 << 19, 1.0), (1 << 22, 4.5), (math.inf, 14.0))
+_WRITE_WEIGHT = 20.0
 _BAND_FLOATS = 6 << 18  # native/fourier.cpp: of the slots that a thread keeps at a time
 
 
@@ -145,6 +147,11 @@ def fourier_cost(
     bands = -(-lanes * tiles * slots(tile) * (phases * channels + filters) // _BAND_FLOATS)
     if is_kernel_gradient:  # the sums go back once for each band
         return transforms + products + min(bands, tiles) * of_kernel
-    read = weights * _READ_WEIGHT[weights <= _KEPT_WEIGHTS] * min(bands, tiles)
-    packed = of_kernel / -(-images // lanes) if program.backward else 0.0
-    return transforms + products + read + packed
+    reading = next(cost for most, cost in _READ_WEIGHT if weights <= most)
+    if program.backward:  # the kernel is a new one in each step
+        if weights > _READ_WEIGHT[1][0]:
+            of_kernel += _WRITE_WEIGHT * weights
+        of_kernel /= -(-images // lanes)
+    else:
+        of_kernel = 0.0
+    return transforms + products + of_kernel + reading * weights * min(bands, tiles)
