@@ -2,10 +2,9 @@
 //
 // A position's channels and lanes lie side by side, `channels * lanes` floats, and all are treated
 // alike. Max pooling looks a window's taps up once and then, vector by vector, goes over them with
-// the best so far in a register: three times as fast as a vector over a tap at a time. The others'
-// loops are: outputs, chunks of this row that stay in the L1 cache, taps, vectors. (With the taps
-// innermost and looked up for each vector, spreading LeNet's gradients took 28 cycles a vector;
-// looked up once, still a quarter more than so.) The gradients read the transposed table, which
+// the best so far in a register: three times as fast as a vector over a tap at a time; so does its
+// gradient. The others' loops are: outputs, chunks of this row that stay in the L1 cache, taps,
+// vectors. The gradients read the transposed table, which
 // lists for each input the windows it is in: every input is written once, by whoever its position
 // belongs to, and nothing has to be cleared.
 #pragma once
@@ -26,38 +25,53 @@ INLINE Integers replaces(Vector candidate, Vector best) {
     return ~(candidate <= best) & (best == best);
 }
 
-// Winners are kept in the smallest unsigned type that holds the window's taps.
+// Winners are kept in the smallest unsigned type that holds the window's taps. Bytes, which nearly all
+// are, have instructions of their own: GCC 12 takes __builtin_convertvector apart, number by number
+// (back through 2 x 2 windows: 24 cycles a vector; with the instruction, what memory takes).
+INLINE Integers read_bytes(const uint8_t* p) {
+#if defined(__AVX512BW__)
+    return (Integers)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
+#elif defined(__AVX2__)
+    return (Integers)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p));
+#else
+    typedef uint8_t Packed __attribute__((vector_size(WIDTH)));
+    Packed packed;
+    memcpy(&packed, p, sizeof packed);
+    return __builtin_convertvector(packed, Integers);
+#endif
+}
+INLINE void write_bytes(uint8_t* p, Integers v) {
+#if defined(__AVX512BW__)
+    _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8((__m512i)v));
+#else
+    typedef uint8_t Packed __attribute__((vector_size(WIDTH)));
+    const Packed packed = __builtin_convertvector(v, Packed);
+    memcpy(p, &packed, sizeof packed);
+#endif
+}
+
 template <class Winner>
 INLINE Integers read_winners(const Winner* p, int64_t count) {
-    Integers v = {};
-    if (count >= WIDTH) {
-        typedef Winner Packed __attribute__((vector_size(WIDTH * sizeof(Winner))));
-        Packed packed;
-        memcpy(&packed, p, sizeof packed);
-        return __builtin_convertvector(packed, Integers);
-    }
+    if constexpr (sizeof(Winner) == 1) {
+        if (count >= WIDTH) return read_bytes(p);
 #if defined(__AVX512BW__)
-    if constexpr (sizeof(Winner) == 1)
         return (Integers)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_lanes(count), p));
 #endif
-    for (int64_t i = 0; i < count; ++i) v[i] = (int32_t)p[i];
+    }
+    Integers v = {};
+    for (int64_t i = 0; i < count && i < WIDTH; ++i) v[i] = (int32_t)p[i];
     return v;
 }
 template <class Winner>
 INLINE void write_winners(Winner* p, Integers v, int64_t count) {
-    if (count >= WIDTH) {
-        typedef Winner Packed __attribute__((vector_size(WIDTH * sizeof(Winner))));
-        const Packed packed = __builtin_convertvector(v, Packed);
-        memcpy(p, &packed, sizeof packed);
-        return;
-    }
-#if defined(__AVX512BW__)
     if constexpr (sizeof(Winner) == 1) {
+        if (count >= WIDTH) return write_bytes(p, v);
+#if defined(__AVX512BW__)
         _mm512_mask_cvtepi32_storeu_epi8(p, first_lanes(count), (__m512i)v);
         return;
-    }
 #endif
-    for (int64_t i = 0; i < count; ++i) p[i] = (Winner)v[i];
+    }
+    for (int64_t i = 0; i < count && i < WIDTH; ++i) p[i] = (Winner)v[i];
 }
 
 INLINE int64_t left_of(WholeVector) { return WIDTH; }
@@ -130,27 +144,41 @@ static void max_pool_of(const Pooling& a, const float* x, float* y, Share share)
     }
 }
 
+// What an input gets from the outputs it may have won, one after the other: COUNT of them, or `count`
+// where COUNT is 0. The sum stays in a register.
+template <int COUNT, class Winner>
+INLINE void add_won(const WindowTap* taps, int count, bool first, int64_t row,
+                    const Winner* winner, const float* delta, float* target) {
+    for_vectors(0, row, [&](int64_t i, auto part) {
+        const auto share = [&](int t) {
+            const int64_t k = taps[t].place + i;
+            const Integers won = read_winners(winner + k, left_of(part)) == taps[t].tap;
+            return choose(won, part.read(delta + k), Vector{});
+        };
+        Vector total = first ? share(0) : part.read(target + i) + share(0);
+        for (int t = 1; t < (COUNT ? COUNT : count); ++t) total += share(t);
+        part.write(target + i, total);
+    });
+}
+
 // For the inputs from `first` up to `last`, which are written to x_delta from its start on; the
 // table is transposed and numbers the taps backwards.
 template <class Winner>
 INLINE void max_pool_gradient_of(const Gather& table, int64_t row, const Winner* winner,
                                  const float* delta, float* x_delta, int64_t first, int64_t last) {
-    for_chunks({first, last}, row, [&](int64_t i, int64_t begin, int64_t end) {
+    for (int64_t i = first; i < last; ++i) {
         float* target = x_delta + (i - first) * row;
-        bool is_first = true;
-        for_taps(table, i, [&](int64_t output, int32_t reversed) {
-            const int32_t tap = (int32_t)table.taps - 1 - reversed;
-            const float* deltas = delta + output * row;
-            const Winner* winners = winner + output * row;
-            for_vectors(begin, end, [&](int64_t k, auto part) {
-                const Integers won = read_winners(winners + k, left_of(part)) == tap;
-                const Vector share = choose(won, part.read(deltas + k), Vector{});
-                part.write(target + k, is_first ? share : part.read(target + k) + share);
-            });
-            is_first = false;
+        for_window(table, i, row, [&](WindowTap* taps, int count, bool is_first) {
+            for (int t = 0; t < count; ++t) taps[t].tap = (int32_t)table.taps - 1 - taps[t].tap;
+            switch (count) {
+                case 0: memset(target, 0, 4 * row); break;
+                case 1: add_won<1>(taps, count, is_first, row, winner, delta, target); break;
+                case 2: add_won<2>(taps, count, is_first, row, winner, delta, target); break;
+                case 4: add_won<4>(taps, count, is_first, row, winner, delta, target); break;
+                default: add_won<0>(taps, count, is_first, row, winner, delta, target);
+            }
         });
-        if (is_first) memset(target + begin, 0, 4 * (end - begin));
-    });
+    }
 }
 
 static void max_pool(const Pooling& a, const float* x, float* y, Share share) {
