@@ -219,6 +219,10 @@ void define_stages(nb::module_& m) {
     });
     m.def("add_bias", &convlet::add_bias);
     m.def("add", &convlet::add);
+    m.def("multiply", &convlet::multiply);
+    m.def("extremum", &convlet::extremum);
+    m.def("extremum_gradient", &convlet::extremum_gradient);
+    m.def("copy_runs", &convlet::copy_runs);
     m.def("take", &convlet::take);
     m.def("rescale", &convlet::rescale);
     m.def("scale", &convlet::scale);

@@ -32,6 +32,7 @@ namespace CONVLET_TARGET {
 #include "kernels/softmax.hpp"
 #include "kernels/losses.hpp"
 #include "kernels/elementwise.hpp"
+#include "kernels/merging.hpp"
 #include "kernels/window_reductions.hpp"
 #include "kernels/optimizers.hpp"
 
@@ -75,6 +76,10 @@ const Kernels KERNELS = {
     loss,
     add_bias,
     add,
+    multiply,
+    extremum,
+    extremum_gradient,
+    copy_runs,
     take,
     rescale,
     scale,

@@ -298,6 +298,12 @@ struct Kernels {
     void (*add_bias)(const float* x, const float* bias, float* y, int64_t positions,
                      int64_t channels, int64_t lanes, Share);
     void (*add)(const float* x, const float* y, float* z, int64_t count, Share);
+    void (*multiply)(const float* x, const float* y, float* z, int64_t count, Share);
+    void (*extremum)(const float* x, const float* y, float* z, int64_t count, float sign, Share);
+    void (*extremum_gradient)(const float* delta, const float* x, const float* y, float* x_delta,
+                              float* y_delta, int64_t count, float sign, Share);
+    void (*copy_runs)(const float* x, int64_t x_step, float* y, int64_t y_step, int64_t count,
+                      int64_t length, Share);
     void (*take)(const Moves&, const float* x, float* y, Share);
     void (*rescale)(const float* x, const float* scale, const float* offset, float* y,
                     int64_t positions, int64_t channels, int64_t lanes, Share);

@@ -447,6 +447,39 @@ void add(Plan& plan, std::string name, int x, int y, int z, int64_t size) {
     });
 }
 
+void multiply(Plan& plan, std::string name, int x, int y, int z, int64_t size) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().multiply(call.buffer(x), call.buffer(y), call.buffer(z),
+                                     size * call.plan.lanes(), call.share);
+    });
+}
+
+void extremum(Plan& plan, std::string name, float sign, int x, int y, int z, int64_t size) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().extremum(call.buffer(x), call.buffer(y), call.buffer(z),
+                                     size * call.plan.lanes(), sign, call.share);
+    });
+}
+
+void extremum_gradient(Plan& plan, std::string name, float sign, int delta, int x, int y,
+                       int x_delta, int y_delta, int64_t size) {
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().extremum_gradient(call.buffer(delta), call.buffer(x), call.buffer(y),
+                                              call.buffer(x_delta), call.buffer(y_delta),
+                                              size * call.plan.lanes(), sign, call.share);
+    });
+}
+
+void copy_runs(Plan& plan, std::string name, int x, int64_t x_begin, int64_t x_step, int y,
+               int64_t y_begin, int64_t y_step, int64_t count, int64_t length) {
+    const int64_t lanes = plan.lanes();
+    plan.add(std::move(name), {0, count * length * lanes}, [=](const Call& call) {
+        call.plan.kernels().copy_runs(call.buffer(x) + x_begin * lanes, x_step * lanes,
+                                      call.buffer(y) + y_begin * lanes, y_step * lanes, count,
+                                      length * lanes, call.share);
+    });
+}
+
 void take(Plan& plan, std::string name, std::shared_ptr<MoveTable> moves, float fill, int x,
           int y) {
     const int64_t work = moves->numbers() * plan.lanes();

@@ -96,6 +96,14 @@ void loss(Plan&, std::string name, const LossKind&, int prediction, int targets_
 void add_bias(Plan&, std::string name, int x, int bias_slot, int y, int64_t positions,
               int64_t channels);
 void add(Plan&, std::string name, int x, int y, int z, int64_t size);
+void multiply(Plan&, std::string name, int x, int y, int z, int64_t size);
+// The larger of two numbers if `sign` is 1, the smaller one if it is -1.
+void extremum(Plan&, std::string name, float sign, int x, int y, int z, int64_t size);
+void extremum_gradient(Plan&, std::string name, float sign, int delta, int x, int y, int x_delta,
+                       int y_delta, int64_t size);
+// `count` runs of `length` numbers: from x_begin on, one every x_step, to places y_step apart.
+void copy_runs(Plan&, std::string name, int x, int64_t x_begin, int64_t x_step, int y,
+               int64_t y_begin, int64_t y_step, int64_t count, int64_t length);
 void take(Plan&, std::string name, std::shared_ptr<MoveTable>, float fill, int x, int y);
 void rescale(Plan&, std::string name, int x, int y, std::vector<float> scale,
              std::vector<float> offset, int64_t positions);

@@ -100,7 +100,7 @@ def run_natively(
     program: Program, feeds: dict[str, np.ndarray], instruction_set: str = BEST, lanes: int = 0
 ) -> dict[str, np.ndarray]:
     """Return what the C++ core computes; 0 lanes are as many as it chooses."""
-    native = NativeProgram(program, len(feeds["input"]), instruction_set, lanes or None)
+    native = NativeProgram(program, len(feeds[program.inputs[0]]), instruction_set, lanes or None)
     assert native.plan.instruction_set == instruction_set
     return native.run(feeds)
 

@@ -295,6 +295,31 @@ def add_bias(
     plan: Plan, name: str, x: int, bias: int, y: int, positions: int, channels: int
 ) -> None: ...
 def add(plan: Plan, name: str, x: int, y: int, z: int, size: int) -> None: ...
+def multiply(plan: Plan, name: str, x: int, y: int, z: int, size: int) -> None: ...
+def extremum(plan: Plan, name: str, sign: float, x: int, y: int, z: int, size: int) -> None: ...
+def extremum_gradient(
+    plan: Plan,
+    name: str,
+    sign: float,
+    delta: int,
+    x: int,
+    y: int,
+    x_delta: int,
+    y_delta: int,
+    size: int,
+) -> None: ...
+def copy_runs(
+    plan: Plan,
+    name: str,
+    x: int,
+    x_begin: int,
+    x_step: int,
+    y: int,
+    y_begin: int,
+    y_step: int,
+    count: int,
+    length: int,
+) -> None: ...
 def take(plan: Plan, name: str, moves: Moves, fill: float, x: int, y: int) -> None: ...
 def rescale(
     plan: Plan,

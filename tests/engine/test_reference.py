@@ -113,6 +113,21 @@ def add(builder: Builder, x: Buffer) -> Buffer:
     return builder.apply("add", x, other, shape=x.shape)
 
 
+def merging(operator: str) -> Callable[[Builder, Buffer], Buffer]:
+    def network(builder: Builder, x: Buffer) -> Buffer:
+        other = add_dense(builder, x, variable("other", CHANNELS, CHANNELS))
+        return builder.apply(operator, x, other, shape=x.shape)
+
+    return network
+
+
+def concatenate(builder: Builder, x: Buffer) -> Buffer:
+    other = add_dense(builder, x, variable("other", CHANNELS, 2))
+    shape = (*x.shape[:-1], CHANNELS + 2)
+    attributes = {"axis": len(shape) - 1, "sizes": [CHANNELS, 2]}
+    return builder.apply("concatenate", x, other, shape=shape, **attributes)
+
+
 def take(builder: Builder, x: Buffer) -> Buffer:
     """Return x mirrored at its borders, with a row of constants below."""
     table = ops.pad_table(x.shape, [(2, 1), (0, 3)], "reflect")
@@ -155,6 +170,10 @@ NETWORKS: dict[str, Callable[[Builder, Buffer], Buffer]] = {
     "reshape": add_flatten,
     "rescale": channelwise("rescale", scale=np.array([2.0, 1, 0.5, -1]), offset=0.5),
     "add": add,
+    "multiply": merging("multiply"),
+    "maximum": merging("maximum"),
+    "minimum": merging("minimum"),
+    "concatenate": concatenate,
     "take": take,
     "loss": loss,
     "python": python,

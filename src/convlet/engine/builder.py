@@ -45,6 +45,16 @@ class Builder:
         finally:
             self._scope = outer
 
+    @contextmanager
+    def as_if(self, training: bool | None) -> Iterator[None]:
+        """Let layers inside do what they do in training, or what they do otherwise; None: as is."""
+        outer = self.training
+        self.training = outer if training is None else training
+        try:
+            yield
+        finally:
+            self.training = outer
+
     def _buffer(self, name: str, shape: tuple[int, ...], per_image: bool = True) -> Buffer:
         unique, number = name, 1
         while unique in self.buffers:

@@ -32,6 +32,9 @@ _IN_PLACE = (
     "add",
     "add_bias",
     "dropout",
+    "maximum",
+    "minimum",
+    "multiply",
     "rescale",
     "rescale_gradient",
     "scale",
@@ -214,8 +217,7 @@ class Lowering:
 
     def _is_in_blocks(self, name: str) -> bool:
         buffer = self.program.buffers[name]
-        of_loss = name in ("targets", "weights", self.program.loss)
-        return buffer.per_image and not of_loss
+        return buffer.per_image and name not in self.program.scoring
 
     def _bytes(self, name: str) -> int:
         """Return the bytes that a buffer takes for a block."""
@@ -248,12 +250,11 @@ class Lowering:
     # --- writing the plan ---
 
     def _wanted_as_images(self, groups: list[list[Step]]) -> set[str]:
-        """Return the buffers that Python reads, and the prediction, unless Python made them."""
+        """Return the buffers that Python reads, and the outputs, unless Python made them."""
         names = {name for group in groups if self._is_python(group) for name in group[0].reads}
-        wanted = {self.root(name) for name in (*names, self.program.output)}
-        return {
-            name for name in wanted - self._made_by_python - {"input"} if self._is_in_blocks(name)
-        }
+        wanted = {self.root(name) for name in (*names, *self.program.outputs)}
+        wanted -= self._made_by_python | set(self.program.inputs)
+        return {name for name in wanted if self._is_in_blocks(name)}
 
     def _write(self, groups: list[list[Step]]) -> None:
         self.plan.begin_phase(True)
@@ -286,12 +287,13 @@ class Lowering:
     def _fetch_for(self, steps: Sequence[Step]) -> None:
         """Bring what the caller or Python gives into blocks, once in a phase."""
         for name in (self.root(name) for step in steps for name in step.reads):
-            comes_from_outside = name == "input" or name in self._made_by_python
+            is_input = name in self.program.inputs
+            comes_from_outside = is_input or name in self._made_by_python
             if comes_from_outside and name in self._buffers and name not in self._fetched:
                 self._fetched.add(name)
                 buffer, size = self._buffers[name], self._size(name)
                 label = f"{name}: to blocks"
-                repeats = name == "input" or any(name in i.writes for i in self.program.forward)
+                repeats = is_input or any(name in i.writes for i in self.program.forward)
                 _native.load_images(self.plan, label, self.slot(name), buffer, size, repeats)
 
     def _hand_out(self, step: Step) -> None:
@@ -551,6 +553,7 @@ class Lowering:
 
     def _loss(self, step: Step) -> None:
         first = step.instructions[0]
+        prediction, targets, weights = first.reads
         function = first.attributes["function"]
         deltas = [self._buffer(i.writes[0]) for i in step.instructions[1:]]
         _native.loss(
@@ -559,12 +562,12 @@ class Lowering:
             _native.Loss[function.formula],
             getattr(function, "from_logits", False),
             getattr(function, "label_smoothing", 0.0),
-            self._buffer(first.reads[0]),
-            self.slot("targets"),
-            self.slot("weights"),
+            self._buffer(prediction),
+            self.slot(targets),
+            self.slot(weights),
             self.slot(first.writes[0]),
             deltas[0] if deltas else -1,
-            *self._grid(first.reads[0]),
+            *self._grid(prediction),
         )
 
     def _add_bias(self, step: Step) -> None:
@@ -580,6 +583,40 @@ class Lowering:
         operands = self._operands(instruction)
         operands.append(self._size(instruction.reads[0]))
         _native.add(self.plan, step.name, *operands)
+
+    def _multiply(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        operands = self._operands(instruction)
+        operands.append(self._size(instruction.reads[0]))
+        _native.multiply(self.plan, step.name, *operands)
+
+    def _extremum(self, step: Step) -> None:
+        """Maximum and minimum, and their gradients."""
+        (instruction,) = step.instructions
+        is_gradient = instruction.operator.endswith("gradient")
+        stage = _native.extremum_gradient if is_gradient else _native.extremum
+        sign = 1.0 if instruction.operator.startswith("maximum") else -1.0
+        operands = self._operands(instruction)
+        operands.append(self._size(instruction.reads[0]))
+        stage(self.plan, step.name, sign, *operands)
+
+    def _concatenate(self, step: Step) -> None:
+        """Runs of each array, side by side, and back."""
+        (instruction,) = step.instructions
+        is_gradient = instruction.operator == "concatenate_gradient"
+        parts = instruction.writes if is_gradient else instruction.reads
+        (whole,) = instruction.reads if is_gradient else instruction.writes
+        axis, sizes = instruction.attributes["axis"], instruction.attributes["sizes"]
+        shape = self.program.buffers[whole].shape
+        runs, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+        begin = 0
+        for part, size in zip(parts, sizes, strict=True):
+            length = size * inner
+            alone = (self._buffer(part), 0, length)
+            beside = (self._buffer(whole), begin, sum(sizes) * inner)
+            source, target = (beside, alone) if is_gradient else (alone, beside)
+            _native.copy_runs(self.plan, step.name, *source, *target, runs, length)
+            begin += length
 
     def _take(self, step: Step) -> None:
         (instruction,) = step.instructions
@@ -669,6 +706,13 @@ _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
     "log_softmax_gradient": Lowering._softmax,
     "loss": Lowering._loss,
     "add": Lowering._add,
+    "multiply": Lowering._multiply,
+    "maximum": Lowering._extremum,
+    "maximum_gradient": Lowering._extremum,
+    "minimum": Lowering._extremum,
+    "minimum_gradient": Lowering._extremum,
+    "concatenate": Lowering._concatenate,
+    "concatenate_gradient": Lowering._concatenate,
     "take": Lowering._take,
     "take_gradient": Lowering._take,
     "rescale": Lowering._rescale,

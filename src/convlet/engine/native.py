@@ -49,6 +49,9 @@ class NativeProgram:
         self._before, self._after = lowering.before, lowering.after
         self._segments: list[Segment] = lowering.segments
         self._slots = lowering.slots
+        self._losses = [  # those that the core computes itself
+            i for i in program.forward if i.operator == "loss" and i.writes[0] in self._slots
+        ]
         self._root = lowering.root
         self._packed: list[np.ndarray] = []
         self._tied: Arrays = {}  # kernels that were laid out from the packed variables
@@ -115,15 +118,17 @@ class NativeProgram:
     def _converted(self, feeds: Mapping[str, np.ndarray]) -> Arrays:
         """Return the feeds as the stages read them."""
         arrays = dict(feeds)
-        arrays["input"] = _ready(feeds["input"])
-        if self._program.loss is not None and self._program.loss in self._slots:
-            shape = self._program.buffers[self._program.loss].shape
-            weights = np.asarray(feeds["weights"], np.float32)
+        for name in self._program.inputs:
+            arrays[name] = _ready(feeds[name])
+        for loss in self._losses:
+            _, of_targets, of_weights = loss.reads
+            shape = self._program.buffers[loss.writes[0]].shape
+            weights = np.asarray(feeds[of_weights], np.float32)
             weights = weights.reshape(weights.shape + (1,) * (1 + len(shape) - weights.ndim))
-            arrays["weights"] = _ready(np.broadcast_to(weights, (self._images, *shape)))
-            is_labels = feeds["targets"].ndim == 1 + len(shape)
+            arrays[of_weights] = _ready(np.broadcast_to(weights, (self._images, *shape)))
+            is_labels = feeds[of_targets].ndim == 1 + len(shape)
             kind = np.int32 if is_labels else np.float32
-            arrays["targets"] = _ready(feeds["targets"], kind)
+            arrays[of_targets] = _ready(feeds[of_targets], kind)
         return arrays
 
     def _run_phases(self, first: int, last: int, arrays: Arrays) -> None:

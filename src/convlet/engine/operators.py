@@ -165,6 +165,19 @@ OPERATORS: dict[str, Operator] = {
     ),
     "scale_gradient": Operator(ops.scale_gradient, "x δ", "δgamma"),
     "add": Operator(ops.add, "x y", "z", (Gradient("x"), Gradient("y"))),
+    # what makes one of several
+    "multiply": Operator(
+        ops.multiply,
+        "x y",
+        "z",
+        (Gradient("x", "multiply", "δ y"), Gradient("y", "multiply", "δ x")),
+    ),
+    "maximum": Operator(ops.maximum, "x y", "z", (Gradient("x y", "maximum_gradient", "δ x y"),)),
+    "maximum_gradient": Operator(ops.maximum_gradient, "δ x y", "δx δy"),
+    "minimum": Operator(ops.minimum, "x y", "z", (Gradient("x y", "minimum_gradient", "δ x y"),)),
+    "minimum_gradient": Operator(ops.minimum_gradient, "δ x y", "δx δy"),
+    "concatenate": Operator(ops.concatenate, "*x", "y", (Gradient("*x", "concatenate_gradient"),)),
+    "concatenate_gradient": Operator(ops.concatenate_gradient, "δ", "*δx"),
     # Python code: losses, and layers written by users
     "loss": Operator(
         python_code.loss,

@@ -8,8 +8,11 @@ gradient by the images, is never computed.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from convlet.engine.builder import Builder
 from convlet.engine.operators import OPERATORS, Gradient, bind
@@ -17,8 +20,35 @@ from convlet.engine.program import Buffer, Instruction, Program
 from convlet.ops.activations import ELEMENTWISE
 
 
+@dataclass(frozen=True)
+class Head:
+    """An output of a network, and what training wants of it.
+
+    Parameters
+    ----------
+    output : Buffer
+        The prediction.
+    loss : Loss or None
+        None for an output that is only looked at.
+    weight : float
+        How much the loss counts.
+    name : str
+        Tells the feeds of several losses apart, ``"targets:name"`` and ``"weights:name"``; the only
+        loss's are ``"targets"`` and ``"weights"``.
+    """
+
+    output: Buffer
+    loss: Any = None
+    weight: float = 1.0
+    name: str = ""
+
+    def feed(self, kind: str) -> str:
+        """Return the name of a feed, ``kind`` being "targets" or "weights"."""
+        return f"{kind}:{self.name}" if self.name else kind
+
+
 def plan(builder: Builder, output: Buffer, loss: Any = None) -> Program:
-    """Return the program of the network that ``builder`` has walked through.
+    """Return the program of a network with one output.
 
     Parameters
     ----------
@@ -29,14 +59,31 @@ def plan(builder: Builder, output: Buffer, loss: Any = None) -> Program:
     loss : Loss or None
         None gives a program for prediction.
     """
-    _pool_before_activations(builder, output)
-    values = None if loss is None else _add_loss(builder, output, loss)
+    return plan_heads(builder, [Head(output, loss)])
+
+
+def plan_heads(builder: Builder, heads: Sequence[Head]) -> Program:
+    """Return the program of the network that ``builder`` has walked through.
+
+    What training lowers is J = Σ weight * loss, over the heads that have a loss.
+
+    Parameters
+    ----------
+    builder : Builder
+        If it is for training and there is a loss, the program computes gradients, too.
+    heads : sequence of Head
+    """
+    _pool_before_activations(builder, {head.output.name for head in heads})
+    losses = [None if head.loss is None else _add_loss(builder, head).name for head in heads]
     forward = tuple(builder.instructions)
     backward: tuple[Instruction, ...] = ()
     gradients: dict[str, str] = {}
-    if values is not None and builder.training:
+    weights = {
+        name: head.weight for name, head in zip(losses, heads, strict=True) if name is not None
+    }
+    if weights and builder.training:
         differentiation = _Differentiation(builder)
-        gradients = differentiation.run(forward, values.name)
+        gradients = differentiation.run(forward, weights)
         backward = tuple(differentiation.instructions)
     return Program(
         forward,
@@ -45,12 +92,12 @@ def plan(builder: Builder, output: Buffer, loss: Any = None) -> Program:
         tuple(builder.feeds),
         dict(builder.variables),
         gradients,
-        output.name,
-        None if values is None else values.name,
+        tuple(head.output.name for head in heads),
+        tuple(losses),
     )
 
 
-def _pool_before_activations(builder: Builder, output: Buffer) -> None:
+def _pool_before_activations(builder: Builder, outputs: set[str]) -> None:
     """Let max pooling go before an activation that is monotone: max f(z) = f(max z).
 
     There are fewer numbers to apply it to then, and a convolution and its pooling stand side by
@@ -60,7 +107,7 @@ def _pool_before_activations(builder: Builder, output: Buffer) -> None:
     for n, activation in enumerate(instructions):
         y = activation.writes[0]
         readers = [number for number, i in enumerate(instructions) if y in i.reads]
-        if len(readers) != 1 or y == output.name or not _is_monotone(activation):
+        if len(readers) != 1 or y in outputs or not _is_monotone(activation):
             continue
         pool = instructions[readers[0]]
         if pool.operator != "max_pool":
@@ -82,23 +129,23 @@ def _is_monotone(instruction: Instruction) -> bool:
     return ELEMENTWISE[instruction.attributes["function"]].monotone
 
 
-def _add_loss(builder: Builder, output: Buffer, loss: Any) -> Buffer:
+def _add_loss(builder: Builder, head: Head) -> Buffer:
     """Append the loss; where softmax or sigmoid comes last, read what went into it.
 
     Cross-entropy of a softmax has the gradient p - 1(y = i) by the logits (lecture 001), exact
     where the quotient of nearly vanishing probabilities is not.
     """
-    prediction, function = output, loss
-    last = builder.instructions[-1] if builder.instructions else None
-    if last is not None and last.writes[0] == output.name:
+    prediction, function = head.output, head.loss
+    last = next((i for i in builder.instructions if i.writes[0] == head.output.name), None)
+    if last is not None:
         name = last.attributes.get("function", last.operator)
-        twin = loss.from_logits_twin()
-        if twin is not None and name == loss.output_activation:
+        twin = head.loss.from_logits_twin()
+        if twin is not None and name == head.loss.output_activation:
             prediction, function = builder.buffers[last.reads[0]], twin
-    targets = builder.feed("targets", ())
-    weights = builder.feed("weights", ())
-    shape = output.shape[:-1]
-    with builder.scope("loss"):
+    targets = builder.feed(head.feed("targets"), ())
+    weights = builder.feed(head.feed("weights"), ())
+    shape = head.output.shape[:-1]
+    with builder.scope(head.feed("loss")):
         return builder.apply("loss", prediction, targets, weights, shape=shape, function=function)
 
 
@@ -112,13 +159,16 @@ class _Differentiation:
         # the gradients that flow into a buffer from each place that reads it
         self._flows: defaultdict[str, list[str]] = defaultdict(list)
 
-    def run(self, forward: tuple[Instruction, ...], loss: str) -> dict[str, str]:
-        """Return the gradient's buffer for each trainable variable that the loss depends on."""
+    def run(self, forward: tuple[Instruction, ...], losses: Mapping[str, float]) -> dict[str, str]:
+        """Return the gradient's buffer for each trainable variable that a loss depends on.
+
+        ``losses`` are the weights of the losses by their buffers.
+        """
         needed = self._dependents_of_variables(forward)
         for instruction in reversed(forward):
             written = instruction.writes[0]
             delta: str | None
-            if written == loss:
+            if written in losses:
                 delta = None  # ∂J/∂J = 1, which the loss's own gradient does not read
             elif self._flows[written]:
                 delta = self._total(written, instruction.layer)
@@ -126,6 +176,8 @@ class _Differentiation:
                 continue
             for rule in OPERATORS[instruction.operator].gradients:
                 self._apply(rule, instruction, delta, needed)
+            if losses.get(written, 1.0) != 1.0:
+                self._weigh(instruction, losses[written])
         trainable = [name for name, v in self._variables.items() if v.trainable]
         return {n: self._total(n, n.rpartition("/")[0]) for n in trainable if self._flows[n]}
 
@@ -146,6 +198,18 @@ class _Differentiation:
             self.instructions.append(Instruction("add", (first, second), (total,), {}, layer))
             flows.insert(0, total)
         return flows[0]
+
+    def _weigh(self, loss: Instruction, weight: float) -> None:
+        """Multiply the gradient that a loss has just sent back by the loss's weight."""
+        prediction = loss.reads[0]
+        if self._flows[prediction]:
+            gradient = self._flows[prediction].pop()
+            weighted = self._gradient_buffer(prediction)
+            attributes = {"scale": np.asarray(weight), "offset": np.zeros(())}
+            self.instructions.append(
+                Instruction("rescale_gradient", (gradient,), (weighted,), attributes, loss.layer)
+            )
+            self._flows[prediction].append(weighted)
 
     def _gradient_buffer(self, name: str) -> str:
         buffer = self._buffers[name]

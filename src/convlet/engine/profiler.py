@@ -68,7 +68,7 @@ def require_native(program: Program, feeds: Mapping[str, np.ndarray]) -> None:
     ValueError
         If the program computes in float64, or the executor is the reference.
     """
-    if executor_for(program, feeds["input"].dtype.name) == "native":
+    if executor_for(program, feeds[program.inputs[0]].dtype.name) == "native":
         return
     because = (
         "this network computes in float64, which the reference executor runs"
@@ -103,7 +103,7 @@ def profile(program: Program, feeds: Mapping[str, np.ndarray], repeat: int = 20)
     """
     repeat = arguments.integer("profile", "repeat", repeat)
     require_native(program, feeds)
-    executable = native.executable(program, len(feeds["input"]))
+    executable = native.executable(program, len(feeds[program.inputs[0]]))
     executable.run(feeds)
     threads = config.threads()
     executable.plan.set_profiling(True)

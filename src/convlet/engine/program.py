@@ -89,10 +89,11 @@ class Program:
         Buffers that hold the value of a variable.
     gradients : mapping of str to str
         For each trainable variable's buffer, the buffer of its gradient.
-    output : str
-        The prediction.
-    loss : str or None
-        What each target adds to the loss, which is their sum; None in a program for prediction.
+    outputs : tuple of str
+        The predictions.
+    losses : tuple of (str or None)
+        For each output, what each target adds to its loss, which is their sum; None where there is
+        none, as in a program for prediction.
     """
 
     forward: tuple[Instruction, ...]
@@ -101,19 +102,48 @@ class Program:
     feeds: tuple[str, ...]
     variables: Mapping[str, Variable]
     gradients: Mapping[str, str]
-    output: str
-    loss: str | None = None
+    outputs: tuple[str, ...]
+    losses: tuple[str | None, ...]
 
     @property
     def instructions(self) -> tuple[Instruction, ...]:
         """Forward, then backward."""
         return self.forward + self.backward
 
+    @property
+    def output(self) -> str:
+        """The prediction of a network with one output."""
+        (output,) = self.outputs
+        return output
+
+    @property
+    def loss(self) -> str | None:
+        """The loss of a network with one output."""
+        (loss,) = self.losses
+        return loss
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The feeds that are images."""
+        return tuple(n for n in self.feeds if n not in self.scoring and self.buffers[n].per_image)
+
+    @cached_property
+    def scoring(self) -> frozenset[str]:
+        """What losses alone read and write: targets, sample weights, values."""
+        losses = [i for i in self.forward if i.operator == "loss"]
+        return frozenset(name for i in losses for name in (*i.reads[1:], *i.writes))
+
+    @cached_property
+    def loss_feeds(self) -> tuple[tuple[str, ...] | None, ...]:
+        """For each output the feeds of its targets and of its weights, None if it has no loss."""
+        reads = {i.writes[0]: i.reads[1:] for i in self.forward if i.operator == "loss"}
+        return tuple(None if loss is None else reads[loss] for loss in self.losses)
+
     @cached_property
     def results(self) -> frozenset[str]:
         """Buffers that outlive a run."""
-        losses = () if self.loss is None else (self.loss,)
-        return frozenset((self.output, *losses, *self.gradients.values()))
+        losses = (loss for loss in self.losses if loss is not None)
+        return frozenset((*self.outputs, *losses, *self.gradients.values()))
 
     @cached_property
     def releases(self) -> tuple[tuple[str, ...], ...]:

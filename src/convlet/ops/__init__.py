@@ -45,6 +45,15 @@ from convlet.ops.local import (
     local_conv_input_gradient,
     local_conv_kernel_gradient,
 )
+from convlet.ops.merging import (
+    concatenate,
+    concatenate_gradient,
+    maximum,
+    maximum_gradient,
+    minimum,
+    minimum_gradient,
+    multiply,
+)
 from convlet.ops.pooling import (
     average_pool,
     average_pool_gradient,
@@ -89,6 +98,8 @@ __all__ = [
     "average_pool",
     "average_pool_gradient",
     "bias_gradient",
+    "concatenate",
+    "concatenate_gradient",
     "conv",
     "conv_input_gradient",
     "conv_kernel_gradient",
@@ -116,6 +127,11 @@ __all__ = [
     "log_sum_exp_pool_gradient",
     "max_pool",
     "max_pool_gradient",
+    "maximum",
+    "maximum_gradient",
+    "minimum",
+    "minimum_gradient",
+    "multiply",
     "pad_table",
     "repeat_table",
     "rescale",
