@@ -6,10 +6,27 @@ from pathlib import Path
 
 import numpy as np
 
-from convlet import Sequential, layers
+from convlet import Model, Sequential, layers
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data"
 """Real data beside the checkout; tests that need it skip where it is absent."""
+
+
+def graph(dtype: str = "float32", **options: str) -> Model:
+    """Return a graph for samples of shape (4, 4, 2) with all that graphs may have.
+
+    A shared layer, a model inside, branches side by side and added up, sizes that are spread.
+    """
+    given = layers.Input((4, 4, 2), dtype=dtype)
+    x = layers.Conv2D(3, 3, padding="same", activation="tanh", dtype=dtype)(given)
+    shared = layers.Dense(3, dtype=dtype)
+    inner = Sequential([layers.Dense(2, activation="tanh", dtype=dtype)], dtype=dtype, name="inner")
+    x = layers.Add(dtype=dtype)([x, shared(x), shared(shared(x))])
+    gate = layers.GlobalAveragePooling2D(keepdims=True, dtype=dtype)(x)
+    x = layers.Multiply(dtype=dtype)([x, layers.Dense(3, activation="sigmoid", dtype=dtype)(gate)])
+    x = layers.Concatenate(dtype=dtype)([x, inner(given), given])
+    return Model(given, x, **options)
+
 
 # One example of every layer: what makes it, and the shape of a sample that it takes.
 EXAMPLES = {
@@ -53,6 +70,7 @@ EXAMPLES = {
     "Dropout": (lambda **k: layers.Dropout(0.4, seed=1, **k), (6,)),
     "ELU": (lambda **k: layers.ELU(0.7, **k), (3, 4)),
     "Flatten": (lambda **k: layers.Flatten(**k), (3, 2, 2)),
+    "Functional": (graph, (4, 4, 2)),
     "GlobalAveragePooling1D": (lambda **k: layers.GlobalAveragePooling1D(**k), (5, 2)),
     "GlobalAveragePooling2D": (
         lambda **k: layers.GlobalAveragePooling2D(keepdims=True, **k),
@@ -147,6 +165,25 @@ EXAMPLES = {
         (2, 4, 3, 2),
     ),
 }
+
+# The same for layers that merge: what makes it, and the shapes of what it takes.
+MERGING = {
+    "Add": (lambda **k: layers.Add(**k), [(3, 2), (3, 2), (1, 2)]),
+    "Average": (lambda **k: layers.Average(**k), [(3, 2), (3, 2), (3, 2)]),
+    "Concatenate": (lambda **k: layers.Concatenate(1, **k), [(3, 2), (1, 2), (2, 2)]),
+    "Maximum": (lambda **k: layers.Maximum(**k), [(3, 2), (2,)]),
+    "Minimum": (lambda **k: layers.Minimum(**k), [(3, 2), (3, 2)]),
+    "Multiply": (lambda **k: layers.Multiply(**k), [(2, 1, 3), (2, 2, 1), (2, 2, 3)]),
+    "Subtract": (lambda **k: layers.Subtract(**k), [(1, 4), (3, 4)]),
+}
+
+
+def merging_network(name: str, dtype: str = "float32") -> Model:
+    """Return a network of a merging layer behind a dense layer for each of its inputs."""
+    make, shapes = MERGING[name]
+    given = [layers.Input(shape, name=f"of_{n}", dtype=dtype) for n, shape in enumerate(shapes)]
+    behind = [layers.Dense(x.shape[-1], dtype=dtype)(x) for x in given]
+    return Model(given, make(dtype=dtype)(behind))
 
 
 def small_network(dtype: str = "float32", dropout: float = 0.0) -> Sequential:

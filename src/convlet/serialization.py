@@ -78,6 +78,9 @@ class Configurable:
     # arguments that a configuration may leave out
     not_in_config: frozenset[str] = frozenset()
 
+    # what a configuration holds besides arguments, for a `from_config` that knows it
+    only_in_config: frozenset[str] = frozenset()
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, as JSON types.
 
@@ -222,7 +225,7 @@ class Registry(Generic[T]):
         )
 
     def _make(self, cls: type[T], config: dict[Any, Any]) -> T:
-        known = constructor_parameters(cls)
+        known = {*constructor_parameters(cls), *cls.only_in_config}
         for key in config:
             if key not in known:
                 raise ValueError(

@@ -290,7 +290,7 @@ def test_numbers_that_float32_cannot_hold_are_refused():
         (L.Rescaling([1, 2, 3]), np.ones((2, 4, 1)), "scale must be one number or one for each"),
         (L.Flatten(), np.ones((2, 3)) * 1j, "x must be an array of numbers, got one of complex128"),
         (L.Flatten(), [[1], [2, 3]], "x must be an array of numbers, got rows of different shapes"),
-        (L.Dense(3), L.Input((4,)), "called with InputLayer 'input_layer', which is no array"),
+        (L.Dense(3), L.Flatten(), "called with Flatten 'flatten', which is no array"),
     ],
 )
 def test_a_layer_that_is_called_checks_what_it_is_given(layer, x, message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convlet import Sequential, layers, losses, optimizers, random
-from networks import EXAMPLES
+from networks import EXAMPLES, MERGING
 
 
 @pytest.fixture(params=sorted(EXAMPLES))
@@ -18,7 +18,7 @@ def samples(shape, count=3, dtype="float32"):
 
 def test_every_layer_that_files_may_name_has_an_example():
     registered = {cls.__name__ for cls in layers.registry._classes.values()}
-    assert registered - {"InputLayer"} == set(EXAMPLES)
+    assert registered - {"InputLayer"} == {*EXAMPLES, *MERGING}
 
 
 def test_a_layer_made_from_its_configuration_has_the_same_configuration(example):

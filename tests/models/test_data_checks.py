@@ -158,7 +158,8 @@ COMPILE = [
     ),
     (("sgd", None), "loss: expected a name, a Loss or a dict"),
     (("sgd", "mse", ["acuracy"]), "metric: unknown 'acuracy'; known are accuracy"),
-    (("sgd", "mse", {"a": 1}), "compile: metrics must be a list of names or Metrics, got {'a': 1}"),
+    (("sgd", "mse", 1), "compile: metrics must be a list of names or Metrics, got 1"),
+    (("sgd", "mse", {"a": 1}), "compile: metrics must be given for 'dense'; there is no 'a'"),
 ]
 
 

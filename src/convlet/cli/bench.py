@@ -39,7 +39,7 @@ class _Task:
 
     @property
     def program(self) -> Any:
-        return self.model.program(self.mode, self.batch.x.shape[1:])
+        return self.model.program(self.mode, self.batch.x[0].shape[1:])
 
     @property
     def executor(self) -> str:
@@ -54,9 +54,12 @@ class _Task:
 
     def feeds(self) -> dict[str, np.ndarray]:
         """Return what the program reads."""
-        feeds = {"input": self.batch.x}
+        feeds = {"input": self.batch.x[0]}
         if self.mode == "train":
-            feeds |= {"targets": self.batch.y, "weights": self.batch.weights / len(self.batch.x)}
+            (y,), (weights,) = self.batch.y, self.batch.weights
+            assert y is not None  # a network that is trained has a loss
+            assert weights is not None
+            feeds |= {"targets": y, "weights": weights / len(self.batch)}
             feeds["random"] = self.model.state.random_key()
         return feeds
 
@@ -161,7 +164,7 @@ def _batch(model: Any, mode: str, samples: int) -> Batch:
     shape = [n or _OPEN_SIZE for n in model.input_shape[1:]]
     x = np.random.default_rng(0).random((samples, *shape), np.float32).astype(model.dtype)
     if mode == "predict":
-        return Batch(x, np.empty(0), np.empty(0))
+        return Batch((x,))
     *grid, channels = model.prediction_shape(x.shape)
     if isinstance(model.loss, SparseCategoricalCrossentropy):
         y = np.arange(int(np.prod(grid))).reshape(grid) % channels
@@ -184,7 +187,7 @@ def _threads(count: int | None) -> Iterator[None]:
 def _announce(task: _Task) -> None:
     """Print what is measured."""
     open_sizes = f", {_OPEN_SIZE} for open sizes" * (None in task.model.input_shape[1:])
-    samples = f"{counted(len(task.batch.x), 'sample')} of {size(task.batch.x.shape[1:])}"
+    samples = f"{counted(len(task.batch), 'sample')} of {size(task.batch.x[0].shape[1:])}"
     how = "reference executor"
     if task.executor == "native":
         how = f"native executor, {config.instruction_set()}, {counted(config.threads(), 'thread')}"

@@ -601,7 +601,7 @@ class Lowering:
         stage(self.plan, step.name, sign, *operands)
 
     def _concatenate(self, step: Step) -> None:
-        """Runs of each array, side by side, and back."""
+        """Copy runs of each array to their places side by side, or back."""
         (instruction,) = step.instructions
         is_gradient = instruction.operator == "concatenate_gradient"
         parts = instruction.writes if is_gradient else instruction.reads

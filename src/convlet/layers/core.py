@@ -12,6 +12,7 @@ import numpy as np
 from convlet import arguments, initializers
 from convlet.engine import Buffer, Builder
 from convlet.layers.activation import activation_name, trace_activation
+from convlet.layers.graph import KerasTensor, Node
 from convlet.layers.layer import Layer, Shape
 
 
@@ -29,6 +30,7 @@ class InputLayer(Layer):
     def __init__(self, shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shape: Shape = arguments.shape(self.owner, "shape", shape, allow_none=True)
+        self.nodes.append(Node(self, [], (None, *self.shape)))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's shape."""
@@ -45,8 +47,10 @@ class InputLayer(Layer):
 
 def Input(  # noqa: N802 - Keras's name
     shape: Sequence[int | None], name: str | None = None, dtype: str | None = None
-) -> InputLayer:
-    """Return the first entry of a network: the shape of one sample.
+) -> KerasTensor:
+    """Return the beginning of a network: a tensor that layers are called on.
+
+    It also stands first in the list of a `Sequential`.
 
     Parameters
     ----------
@@ -60,7 +64,8 @@ def Input(  # noqa: N802 - Keras's name
     ValueError
         If ``shape`` holds anything but positive integers and None.
     """
-    return InputLayer(shape, name=name, dtype=dtype)
+    tensor: KerasTensor = InputLayer(shape, name=name, dtype=dtype).output
+    return tensor
 
 
 class Dense(Layer):

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from convlet import arguments, config, initializers, random
-from convlet.engine import Buffer, Builder, Variable, plan, run
+from convlet.engine import Buffer, Builder, Head, Variable, plan_heads, run
+from convlet.layers.graph import Node, call_on_tensors, holds_tensors
+from convlet.layers.structures import as_lists, leaves, mapped, packed
 from convlet.serialization import Configurable, constructor_parameters, snake_case
 
 Shape = tuple[int | None, ...]
@@ -100,6 +102,9 @@ class Layer(Configurable):
         For the first layer of a `Sequential`: shape of one sample, None for sizes left open.
     """
 
+    # whether it is called on a list of inputs
+    takes_several = False
+
     # the model's input has the one, the other is always the same
     not_in_config = frozenset({"input_shape", "data_format"})
 
@@ -133,11 +138,17 @@ class Layer(Configurable):
             )
         self.built = False
         self._weights: list[Variable] = []
+        self.nodes: list[Node] = []
 
     @property
     def name(self) -> str:
         """Its name, unique within its model."""
         return self._name
+
+    @property
+    def has_default_name(self) -> bool:
+        """Whether nobody has given it a name, and no model has fixed it."""
+        return self._has_default_name
 
     def settle_name(self, taken: Collection[str]) -> None:
         """Fix the name when a model takes the layer in; a default name is numbered if taken.
@@ -371,39 +382,108 @@ class Layer(Configurable):
         known = inspect.signature(self.call).parameters
         return {"training": training} if "training" in known else {}
 
-    def __call__(self, x: Any, training: bool = False) -> np.ndarray:
-        """Apply the layer to a batch of arrays, building it first if need be.
-
-        Parameters
-        ----------
-        x : array_like, shape (batch, ...)
-        training : bool
-
-        Returns
-        -------
-        ndarray
+    def arranged(self, x: Any) -> Any:
+        """Return what the layer is called on in the form in which `trace` gets it.
 
         Raises
         ------
         ValueError
-            If ``x`` is no array of numbers, or the layer cannot take its shape.
+            If it takes one input and gets several, or the other way round.
         """
+        if self.takes_several and not isinstance(x, list):
+            raise ValueError(f"{self.owner}: it must be called on a list of inputs, got {x!r:.60}")
+        if isinstance(x, (list, dict)) and not self.takes_several:
+            raise ValueError(f"{self.owner}: it takes one input, got a {type(x).__name__} of them")
+        return x
+
+    @property
+    def input(self) -> Any:
+        """The tensor or tensors that the layer was called on first.
+
+        Raises
+        ------
+        ValueError
+            If it has not been called on any.
+        """
+        return self._first_node().inputs
+
+    @property
+    def output(self) -> Any:
+        """The tensor or tensors that its first call gave.
+
+        Raises
+        ------
+        ValueError
+            If it has not been called on any.
+        """
+        return self._first_node().outputs
+
+    def _first_node(self) -> Node:
+        if not self.nodes:
+            raise ValueError(
+                f"{self.owner}: it has not been called on a tensor yet; call it on an Input, or "
+                "ask the Sequential that it is in for its input first"
+            )
+        return self.nodes[0]
+
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
+        """Apply the layer to a batch of arrays, or note that a model applies it to tensors.
+
+        The layer is built first if need be.
+
+        Parameters
+        ----------
+        x : array_like, shape (batch, ...), or KerasTensor
+            A list of them for a layer that merges; for a model with several inputs a list or a
+            dict by the inputs' names.
+        training : bool, optional
+            For arrays whether to do what is done in training; by default not. For tensors whether
+            to do so in this place of the model whatever the model does: ``training=False`` keeps a
+            part from dropping units while the rest is trained.
+
+        Returns
+        -------
+        ndarray or KerasTensor
+            A list or a dict of them for a model with several outputs.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` is neither, or the layer cannot take its shape.
+        """
+        if training is not None:
+            arguments.boolean(self.owner, "training", training)
+        if holds_tensors(x):
+            return call_on_tensors(self, x, training)
         if isinstance(x, Layer):
             raise ValueError(
-                f"{self.owner}: called with {x.owner}, which is no array; networks are chains of "
-                "layers, see Sequential"
+                f"{self.owner}: called with {x.owner}, which is no array; call that one first, "
+                "on an Input"
             )
-        array = np.ascontiguousarray(arguments.numbers(self.owner, "x", x), self.dtype)
-        self.ensure_built((None, *array.shape[1:]))
-        self.compute_output_shape((None, *array.shape[1:]))
-        builder = Builder(training)
-        feed = builder.feed("input", array.shape[1:])
+        form = self.arranged(as_lists(x)) if self.takes_several else None
+        return self._call_on_arrays(leaves(form) if self.takes_several else [x], form, training)
+
+    def _call_on_arrays(self, x: list[Any], form: Any, training: bool | None) -> Any:
+        """Return what the layer makes of arrays, which it takes in some form."""
+        arrays = [
+            np.ascontiguousarray(arguments.numbers(self.owner, "x", a), self.dtype) for a in x
+        ]
+        counts = [len(array) if array.ndim else 0 for array in arrays]
+        if len(set(counts)) > 1:
+            raise ValueError(f"{self.owner}: all inputs must have as many samples, got {counts}")
+        shapes = packed(form, [(None, *array.shape[1:]) for array in arrays])
+        self.ensure_built(shapes)
+        self.compute_output_shape(shapes)
+        builder = Builder(bool(training))
+        feeds = {f"input:{n}" if n else "input": array for n, array in enumerate(arrays)}
+        buffers = [builder.feed(name, array.shape[1:]) for name, array in feeds.items()]
         with builder.scope(self.name):
-            output = self.trace(builder, feed)
-        feeds = {"input": array}
+            outputs = self.trace(builder, packed(form, buffers))
         if "random" in builder.feeds:
             feeds["random"] = np.array([random.next_seed(), 0], np.uint64)
-        return run(plan(builder, output), feeds)[output.name]
+        heads = [Head(buffer) for buffer in leaves(outputs)]
+        results = run(plan_heads(builder, heads), feeds)
+        return mapped(lambda buffer: results[buffer.name], outputs)
 
     # --- configuration ---
 

@@ -5,7 +5,7 @@ The arrays are kept as they came, so that bytes stay bytes; a batch is converted
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ import numpy as np
 
 from convlet import arguments
 from convlet.layers.layer import Shape
-from convlet.losses import spread_weights
+from convlet.layers.structures import leaves
+from convlet.losses import Loss, spread_weights
 from convlet.losses.targets import as_numbers
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ _CHECKED_AT_ONCE = 1024  # samples; what is converted for a check should not dou
 
 @dataclass(frozen=True)
 class Batch:
-    """Some samples, converted: images, targets, and the weight of each target."""
+    """Some samples, converted: images for each input; targets and their weights for each output.
 
-    x: np.ndarray
-    y: np.ndarray
-    weights: np.ndarray
+    An output without a loss has neither, None.
+    """
+
+    x: tuple[np.ndarray, ...]
+    y: tuple[np.ndarray | None, ...] = ()
+    weights: tuple[np.ndarray | None, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.x[0])
 
 
 @dataclass(frozen=True)
@@ -38,28 +45,28 @@ class Samples:
 
     Parameters
     ----------
-    x : ndarray, shape (samples, ...)
-        Numbers of any type.
-    y : ndarray, shape (samples, ...)
-        Targets as the loss wants them.
-    weights : ndarray or None, shape (samples,) or that of the targets
-        None stands for ones.
+    x : tuple of ndarray, shape (samples, ...)
+        Numbers of any type, for each input.
+    y : tuple of (ndarray or None), shape (samples, ...)
+        For each output targets as its loss wants them; None if it has no loss.
+    weights : tuple of (ndarray or None), shape (samples,) or that of the targets
+        For each output; None stands for ones.
     dtype : str
         The float type that images are converted to.
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    weights: np.ndarray | None
+    x: tuple[np.ndarray, ...]
+    y: tuple[np.ndarray | None, ...]
+    weights: tuple[np.ndarray | None, ...]
     dtype: str
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x[0])
 
     def __getitem__(self, rows: slice) -> Samples:
         """Return some of the samples, without a copy."""
-        weights = None if self.weights is None else self.weights[rows]
-        return Samples(self.x[rows], self.y[rows], weights, self.dtype)
+        x = tuple(array[rows] for array in self.x)
+        return Samples(x, _rows(self.y, rows), _rows(self.weights, rows), self.dtype)
 
     def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[Batch]:
         """Yield batches of ``size`` samples, the last one smaller, in ``order`` if given.
@@ -75,9 +82,17 @@ class Samples:
             rows: Any = slice(start, start + size)
             if order is not None:
                 rows = order[rows]
-            y = self.y[rows]
-            weights = np.ones(len(y), self.dtype) if self.weights is None else self.weights[rows]
-            yield Batch(in_float_type(self.x[rows], self.dtype), y, weights.astype(self.dtype))
+            x = tuple(in_float_type(array[rows], self.dtype) for array in self.x)
+            y = _rows(self.y, rows)
+            weights = (
+                np.ones(len(x[0]), self.dtype) if given is None else given.astype(self.dtype)
+                for given in _rows(self.weights, rows)
+            )
+            yield Batch(x, y, tuple(weights))
+
+
+def _rows(arrays: Iterable[np.ndarray | None], rows: Any) -> tuple[np.ndarray | None, ...]:
+    return tuple(None if array is None else array[rows] for array in arrays)
 
 
 def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -97,7 +112,68 @@ def in_float_type(x: np.ndarray, dtype: str) -> np.ndarray:
         return np.ascontiguousarray(x, dtype)
 
 
-def check_images(owner: str, x: object, input_shape: Shape, dtype: str) -> np.ndarray:
+def by_name(owner: str, argument: str, value: Any, names: Sequence[str]) -> list[Any]:
+    """Return what a list, a tuple or a dict holds for each name; for one name it may stand alone.
+
+    Raises
+    ------
+    ValueError
+        For another number of things, and for names that are missing or not known.
+    """
+    if isinstance(value, dict):
+        unknown = [key for key in value if key not in names]
+        missing = [name for name in names if name not in value]
+        if unknown or missing:
+            wrong = f"there is no {unknown[0]!r}" if unknown else f"{missing[0]!r} is missing"
+            raise ValueError(f"{owner}: {argument} must be given for {_named(names)}; {wrong}")
+        return [value[name] for name in names]
+    if len(names) == 1:
+        return [value]
+    if not isinstance(value, (list, tuple)) or len(value) != len(names):
+        what = f"{len(value)}" if isinstance(value, (list, tuple)) else type(value).__name__
+        raise ValueError(
+            f"{owner}: {argument} must be a list of {len(names)}, or a dict, for {_named(names)}, "
+            f"got {what}"
+        )
+    return list(value)
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def check_inputs(owner: str, x: Any, model: Model) -> tuple[np.ndarray, ...]:
+    """Return an array of samples that fit for each input of a model.
+
+    Raises
+    ------
+    ValueError
+        As `check_images` and `by_name`; if there are not as many samples of each.
+    """
+    names = model.input_names
+    if len(names) == 1 and not isinstance(x, (dict, list)):
+        return (check_images(owner, x, leaves(model.input_shape)[0], model.dtype),)
+    shapes = leaves(model.input_shape)
+    given = _unwrapped(x, len(shapes[0])) if len(names) == 1 else x
+    arrays = tuple(
+        check_images(owner, value, shape, model.dtype, f"x[{name!r}]" if len(names) > 1 else "x")
+        for name, value, shape in zip(names, by_name(owner, "x", given, names), shapes, strict=True)
+    )
+    counts = [len(array) for array in arrays]
+    if len(set(counts)) > 1:
+        raise ValueError(f"{owner}: all inputs must have as many samples, got {counts}")
+    return arrays
+
+
+def _unwrapped(value: Any, axes: int) -> Any:
+    """Return the array of a list of one that has its batch axis already, as Keras takes it."""
+    is_one = isinstance(value, list) and len(value) == 1 and isinstance(value[0], np.ndarray)
+    return value[0] if is_one and value[0].ndim == axes else value
+
+
+def check_images(
+    owner: str, x: object, input_shape: Shape, dtype: str, name: str = "x"
+) -> np.ndarray:
     """Return ``x`` as an array of samples that fit the network.
 
     Parameters
@@ -109,18 +185,20 @@ def check_images(owner: str, x: object, input_shape: Shape, dtype: str) -> np.nd
         Shape that the network takes, the batch axis included, None for sizes left open.
     dtype : str
         The float type that samples will be converted to.
+    name : str
+        What the argument is called, for messages.
 
     Raises
     ------
     ValueError
         For anything but real numbers, another shape, no samples, and values that are not finite.
     """
-    array = as_numbers(owner, "x", x)
-    _check_shape(owner, array.shape, input_shape)
+    array = as_numbers(owner, name, x)
+    _check_shape(owner, name, array.shape, input_shape)
     if len(array) == 0:
-        raise ValueError(f"{owner}: x must hold at least one sample, got shape {array.shape}")
+        raise ValueError(f"{owner}: {name} must hold at least one sample, got shape {array.shape}")
     if array.dtype.kind == "f":
-        _check_finite(owner, array, dtype)
+        _check_finite(owner, name, array, dtype)
     return array
 
 
@@ -131,20 +209,20 @@ def fits(shape: Shape, input_shape: Shape) -> bool:
     )
 
 
-def _check_shape(owner: str, shape: Shape, input_shape: Shape) -> None:
+def _check_shape(owner: str, name: str, shape: Shape, input_shape: Shape) -> None:
     if fits(shape, input_shape):
         return
     expected = input_shape[1:]
     wanted = ", ".join(["samples", *("any" if n is None else str(n) for n in expected)])
-    message = f"{owner}: x must have shape ({wanted}), got {shape}"
+    message = f"{owner}: {name} must have shape ({wanted}), got {shape}"
     if shape == expected:
-        message += "; a single sample needs a batch axis: x[numpy.newaxis]"
+        message += f"; a single sample needs a batch axis: {name}[numpy.newaxis]"
     elif len(shape) + 1 == len(input_shape) and expected[-1] == 1:
-        message += "; add the channel axis with x[..., numpy.newaxis]"
+        message += f"; add the channel axis with {name}[..., numpy.newaxis]"
     raise ValueError(message)
 
 
-def _check_finite(owner: str, x: np.ndarray, dtype: str) -> None:
+def _check_finite(owner: str, name: str, x: np.ndarray, dtype: str) -> None:
     for start in range(0, len(x), _CHECKED_AT_ONCE):
         chunk = in_float_type(x[start : start + _CHECKED_AT_ONCE], dtype)
         finite = np.isfinite(chunk)
@@ -152,7 +230,9 @@ def _check_finite(owner: str, x: np.ndarray, dtype: str) -> None:
             index = np.unravel_index(np.argmin(finite), finite.shape)
             place = ", ".join(str(i) for i in (start + index[0], *index[1:]))
             value = x[start : start + _CHECKED_AT_ONCE][index]
-            raise ValueError(f"{owner}: x must be finite numbers of {dtype}, x[{place}] is {value}")
+            raise ValueError(
+                f"{owner}: {name} must be finite numbers of {dtype}, {name}[{place}] is {value}"
+            )
 
 
 def check_samples(owner: str, x: object, y: object, sample_weight: object, model: Model) -> Samples:
@@ -163,29 +243,69 @@ def check_samples(owner: str, x: object, y: object, sample_weight: object, model
     ValueError
         As `check_images`; if targets or weights do not fit the predictions and the loss.
     """
-    images = check_images(owner, x, model.input_shape, model.dtype)
+    images = check_inputs(owner, x, model)
+    if y is None:
+        raise ValueError(f"{owner}: y must be given, one target for each sample of x")
+    names, losses = model.output_names, model.compilation.losses
+    shapes = model.prediction_shapes([array.shape for array in images])
+    targets = _targets(owner, y, names, losses)
+    given = _sample_weights(owner, sample_weight, names)
+    checked: list[np.ndarray | None] = []
+    weights: list[np.ndarray | None] = []
+    for name, loss, target, weight, shape in zip(
+        names, losses, targets, given, shapes, strict=True
+    ):
+        who = owner if len(names) == 1 else f"{owner} (output {name!r})"
+        checked.append(None if loss is None else _check_targets(who, target, loss, shape))
+        no_weights = loss is None or weight is None
+        weights.append(None if no_weights else _check_weights(who, weight, shape, model.dtype))
+    return Samples(images, tuple(checked), tuple(weights), model.dtype)
+
+
+def _targets(owner: str, y: Any, names: Sequence[str], losses: Sequence[Loss | None]) -> list[Any]:
+    """Return the targets for each output; those of an output without a loss may be left out."""
+    if isinstance(y, dict):
+        idle = {name: None for name, loss in zip(names, losses, strict=True) if loss is None}
+        y = idle | y
+    return by_name(owner, "y", y, names)
+
+
+def _sample_weights(owner: str, sample_weight: Any, names: Sequence[str]) -> list[Any]:
+    """Return the sample weights for each output; one array counts for all of them."""
+    is_one = not isinstance(sample_weight, (list, tuple, dict))
+    if len(names) > 1 and is_one:
+        return [sample_weight] * len(names)
+    return by_name(owner, "sample_weight", sample_weight, names)
+
+
+def _check_targets(owner: str, y: object, loss: Loss, output_shape: tuple[int, ...]) -> np.ndarray:
+    """Return the targets of one output, checked."""
     if y is None:
         raise ValueError(f"{owner}: y must be given, one target for each sample of x")
     count = len(as_numbers(owner, "y", y))
-    if count != len(images):
+    if count != output_shape[0]:
         raise ValueError(
-            f"{owner}: x and y must have as many samples, got {len(images)} in x and {count} in y"
+            f"{owner}: x and y must have as many samples, got {output_shape[0]} in x and "
+            f"{count} in y"
         )
-    output_shape = model.prediction_shape(images.shape)
-    targets = model.loss.check_targets(y, output_shape, owner)
-    weights = None
-    if sample_weight is not None:
-        # a loss may have one value for each sample, so weights are not spread over positions here
-        one_each = as_numbers(owner, "sample_weight", sample_weight).ndim == 1
-        shape = images.shape[:1] if one_each else output_shape[:-1]
-        weights = spread_weights(sample_weight, shape, np.dtype(model.dtype), owner)
-        if not (np.isfinite(weights) & (weights >= 0)).all():
-            given = as_numbers(owner, "sample_weight", sample_weight)
-            raise ValueError(
-                f"{owner}: sample_weight must be from 0 to the largest number of {model.dtype}, "
-                f"got {given.min()} to {given.max()}"
-            )
-    return Samples(images, targets, weights, model.dtype)
+    return loss.check_targets(y, output_shape, owner)
+
+
+def _check_weights(
+    owner: str, sample_weight: object, output_shape: tuple[int, ...], dtype: str
+) -> np.ndarray:
+    """Return the sample weights of one output, checked."""
+    # a loss may have one value for each sample, so weights are not spread over positions here
+    one_each = as_numbers(owner, "sample_weight", sample_weight).ndim == 1
+    shape = output_shape[:1] if one_each else output_shape[:-1]
+    weights = spread_weights(sample_weight, shape, np.dtype(dtype), owner)
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        given = as_numbers(owner, "sample_weight", sample_weight)
+        raise ValueError(
+            f"{owner}: sample_weight must be from 0 to the largest number of {dtype}, "
+            f"got {given.min()} to {given.max()}"
+        )
+    return weights
 
 
 def with_class_weights(
@@ -214,7 +334,13 @@ def with_class_weights(
     """
     if not isinstance(class_weight, Mapping):
         raise arguments.invalid(owner, "class_weight", "a dict of class to weight", class_weight)
-    labels, outputs = samples.y, output_shape[-1]
+    if len(samples.y) > 1:
+        raise ValueError(
+            f"{owner}: class_weight goes with models of one output, got {len(samples.y)} outputs; "
+            "use sample_weight"
+        )
+    labels, outputs = samples.y[0], output_shape[-1]
+    assert labels is not None  # the only output has a loss
     if labels.ndim == len(output_shape):
         labels = labels[..., 0] if outputs == 1 else labels.argmax(axis=-1)
     if (labels < 0).any() or (labels != np.floor(labels)).any():
@@ -232,11 +358,11 @@ def with_class_weights(
             )
         weight = arguments.real(owner, f"class_weight[{number}]", weight, 0, largest)
         weights[labels == number] = weight
-    if samples.weights is not None:
-        of_sample = samples.weights
+    (of_sample,) = samples.weights
+    if of_sample is not None:
         missing = (1,) * (weights.ndim - of_sample.ndim)
         weights = of_sample.reshape(of_sample.shape + missing) * weights
-    return replace(samples, weights=weights)
+    return replace(samples, weights=(weights,))
 
 
 def split(owner: str, samples: Samples, fraction: float) -> tuple[Samples, Samples]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
-
-from convlet import arguments, losses, optimizers, saving
+from convlet import arguments, optimizers, saving
 from convlet.callbacks import Callback, History
-from convlet.engine import Builder, Program, Variable, plan
+from convlet.engine import Buffer, Builder, Head, Program, Variable, plan_heads
 from convlet.layers.layer import Layer, Shape
+from convlet.layers.structures import leaves, packed
 from convlet.models import training
 from convlet.models.compilation import Compilation
 from convlet.models.data import (
     Batch,
-    check_images,
+    check_inputs,
     check_samples,
     in_float_type,
     with_class_weights,
@@ -27,14 +26,15 @@ from convlet.models.state import NonFiniteLossError, TrainingState
 from convlet.models.summary import summary_lines
 from convlet.preprocessing import Preprocessing
 
-_CHAINS_ONLY = "networks are chains of layers: use Sequential"
+_ABSTRACT = "a model is a Sequential, or Model(inputs, outputs)"
 _PROGRAMS_KEPT = 32  # one for each input size and purpose; planning takes milliseconds
 
 
 class Model(Layer):
     """What all models share. A model is a layer, too, and may stand inside another.
 
-    Subclasses give ``layers``, ``build``, ``compute_output_shape`` and ``trace``.
+    ``Model(inputs, outputs)`` is a `Functional` model, a graph of layers. Subclasses give
+    ``layers``, ``input_shape``, ``build``, ``compute_output_shape`` and ``trace``.
 
     Attributes
     ----------
@@ -47,6 +47,14 @@ class Model(Layer):
     stop_training : bool
         A callback sets it to end training after the current batch.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Return a `Functional` where `Model` itself is called with inputs and outputs."""
+        if cls is Model and (args or {"inputs", "outputs"}.intersection(kwargs)):
+            from convlet.models.functional import Functional  # which derives from this class
+
+            return super().__new__(Functional)  # type: ignore[return-value]
+        return super().__new__(cls)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -63,12 +71,12 @@ class Model(Layer):
     @property
     def layers(self) -> list[Layer]:
         """The layers, without the input."""
-        raise NotImplementedError(_CHAINS_ONLY)
+        raise NotImplementedError(_ABSTRACT)
 
     @property
     def input_shape(self) -> Shape:
         """Shape of the input, the batch axis and open sizes None."""
-        raise NotImplementedError(_CHAINS_ONLY)
+        raise NotImplementedError(_ABSTRACT)
 
     @property
     def version(self) -> int:
@@ -76,18 +84,67 @@ class Model(Layer):
         return sum(layer.version for layer in self.layers if isinstance(layer, Model))
 
     @property
-    def output_shape(self) -> Shape:
-        """Shape of the output, the batch axis and open sizes None."""
+    def output_shape(self) -> Any:
+        """Shape of the output, the batch axis and open sizes None.
+
+        A list or a dict of shapes for a model with several outputs.
+        """
         return self.compute_output_shape(self.input_shape)
 
+    @property
+    def input_names(self) -> list[str]:
+        """What the inputs are called in dicts of arrays."""
+        return ["input"]
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the outputs are called in dicts, and before the names of their scores."""
+        return ["output"]
+
+    @property
+    def input_form(self) -> Any:
+        """A list or a dict like those that `trace` gets, None for one input by itself."""
+        return None
+
+    @property
+    def output_form(self) -> Any:
+        """A list or a dict like those that predictions come in, None for one array by itself."""
+        return None
+
+    @property
+    def input_feeds(self) -> list[str]:
+        """The names of the inputs in programs."""
+        names = self.input_names
+        return ["input"] if len(names) == 1 else [f"input:{name}" for name in names]
+
     def prediction_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the prediction for an array of samples of a shape."""
-        return tuple(size for size in self.compute_output_shape(shape) if size is not None)
+        """Return the shape of the only prediction for an array of samples of a shape."""
+        (given,) = self.prediction_shapes([shape])
+        return given
+
+    def prediction_shapes(self, shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        """Return the predictions' shapes for arrays of samples of some shapes."""
+        given = leaves(self.compute_output_shape(packed(self.input_form, shapes)))
+        return [tuple(size for size in shape if size is not None) for shape in given]
+
+    def layer_shapes(self) -> list[list[Shape] | None]:
+        """Return for each layer the shapes that it gives, None where they are not known yet."""
+        shape: Shape | None = self.input_shape if self.built else None
+        shapes: list[list[Shape] | None] = []
+        for layer in self.layers:
+            shape = None if shape is None else layer.compute_output_shape(shape)
+            shapes.append(None if shape is None else leaves(shape))
+        return shapes
+
+    def sources(self, layer: Layer) -> list[str] | None:
+        """Return where a layer's inputs come from; None in a chain, where it is the one before."""
+        return None
 
     @property
     def weights(self) -> list[Variable]:
-        """All weights, layer by layer."""
-        return [variable for layer in self.layers for variable in layer.weights]
+        """All weights, layer by layer; one that is used in two places stands at the first."""
+        found = {id(v): v for layer in self.layers for v in layer.weights}
+        return list(found.values())
 
     def named_weights(self) -> dict[str, Variable]:
         """Return the weights by path: the layers' names and the weight's, between slashes."""
@@ -170,28 +227,39 @@ class Model(Layer):
 
     # --- programs ---
 
-    def program(self, mode: str, shape: tuple[int, ...]) -> Program:
-        """Return the program for inputs of a shape.
+    def program(self, mode: str, *shapes: tuple[int, ...]) -> Program:
+        """Return the program for inputs of some shapes.
 
         Parameters
         ----------
         mode : {"predict", "evaluate", "train"}
             The prediction alone; with the loss; with the loss and the gradients.
-        shape : tuple of int
-            Shape of one sample.
+        shapes : tuple of int
+            Shape of one sample, for each input.
         """
         # what is trained matters to training alone
         trainable = tuple(v.trainable for v in self.weights) if mode == "train" else ()
-        key = (mode, shape, trainable, self.version)
+        key = (mode, shapes, trainable, self.version)
         program = self._programs.get(key)
         if program is None:
             builder = Builder(training=mode == "train")
-            output = self.trace(builder, builder.feed("input", shape))
-            program = plan(builder, output, None if mode == "predict" else self.loss)
+            feeds = zip(self.input_feeds, shapes, strict=True)
+            inputs = [builder.feed(name, shape) for name, shape in feeds]
+            outputs = leaves(self.trace(builder, packed(self.input_form, inputs)))
+            program = plan_heads(builder, self._heads(outputs, mode))
             if len(self._programs) >= _PROGRAMS_KEPT:
                 self._programs.clear()
             self._programs[key] = program
         return program
+
+    def _heads(self, outputs: Sequence[Buffer], mode: str) -> list[Head]:
+        """Return the outputs, with what training wants of them unless it is only prediction."""
+        if mode == "predict":
+            return [Head(output) for output in outputs]
+        told = self.compilation
+        names = [""] if len(outputs) == 1 else told.output_names
+        columns = zip(outputs, told.losses, told.loss_weights, names, strict=True)
+        return [Head(*head) for head in columns]
 
     @contextmanager
     def built_for(self, owner: str, x: Any) -> Iterator[None]:
@@ -225,8 +293,9 @@ class Model(Layer):
         self,
         optimizer: Any,
         loss: Any,
-        metrics: Sequence[Any] | None = None,
-        weighted_metrics: Sequence[Any] | None = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        loss_weights: Any = None,
     ) -> None:
         """Say how the model is to be trained, and begin anew: no steps made, no momentum.
 
@@ -234,21 +303,28 @@ class Model(Layer):
         ----------
         optimizer : str or Optimizer
             ``"sgd"`` or an `SGD` with its own settings.
-        loss : str or Loss
-            What training lowers.
+        loss : str or Loss, or a list or dict of them
+            What training lowers. Of several outputs each has its own, in a list or by name; one
+            that stands alone counts for all of them, and an output may have None.
         metrics, weighted_metrics : sequence of str or Metric, optional
-            What else to report; the second kind uses sample weights.
+            What else to report; the second kind uses sample weights. For several outputs a list or
+            dict with one name, one Metric or a list of them for each.
+        loss_weights : list or dict of float, optional
+            What each output's loss is multiplied by in the sum that training lowers; 1 by default.
 
         Raises
         ------
         ValueError
-            For a name that is not known, and metrics of one name; nothing has been changed then.
+            For a name that is not known, metrics of one name, and what does not go with the
+            outputs; nothing has been changed then.
         RuntimeError
             If the model is being trained.
         """
         if self._is_being_trained:
             raise RuntimeError(f"{self.owner}: a model cannot be compiled while it is trained")
-        self._compilation = Compilation(optimizer, loss, metrics, weighted_metrics)
+        self._compilation = Compilation(
+            optimizer, loss, metrics, weighted_metrics, loss_weights, self.output_names
+        )
         self._programs.clear()
 
     @property
@@ -275,8 +351,8 @@ class Model(Layer):
         return self.compilation.optimizer
 
     @property
-    def loss(self) -> losses.Loss:
-        """The loss of a compiled model."""
+    def loss(self) -> Any:
+        """The loss of a compiled model; a list of them if it has several outputs."""
         return self.compilation.loss
 
     @property
@@ -315,9 +391,9 @@ class Model(Layer):
         Parameters
         ----------
         x : array_like, shape (samples, ...)
-            Inputs, numbers of any type.
+            Inputs, numbers of any type; for several inputs a list, or a dict by their names.
         y : array_like, shape (samples, ...)
-            Targets, as the loss wants them.
+            Targets, as the loss wants them; for several outputs a list, or a dict by their names.
         batch_size : int, optional
             Samples in a step; 32 by default.
         epochs : int
@@ -335,7 +411,8 @@ class Model(Layer):
         class_weight : dict of int to float, optional
             Weight of each class; classes not named have 1.
         sample_weight : array_like, optional
-            Weight of each sample, or of each target. The loss is divided by their number.
+            Weight of each sample, or of each target. The loss is divided by their number. For
+            several outputs also a list or a dict.
         initial_epoch : int
             Number of the first epoch, from 0.
 
@@ -391,7 +468,8 @@ class Model(Layer):
         Returns
         -------
         float, list of float or dict
-            The loss alone if there are no metrics, else the loss and the metrics in order.
+            The loss alone if there is nothing else, otherwise the loss, the losses of several
+            outputs, and the metrics, in this order; `metrics_names` names them.
 
         Raises
         ------
@@ -415,7 +493,7 @@ class Model(Layer):
         batch_size: int | None = None,
         verbose: str | int = "auto",
         callbacks: Callback | Iterable[Callback] | None = None,
-    ) -> np.ndarray:
+    ) -> Any:
         """Return the outputs for a set of inputs.
 
         Parameters
@@ -426,6 +504,7 @@ class Model(Layer):
         Returns
         -------
         ndarray, shape (samples, ...)
+            A list or a dict of them for several outputs, as the model was given its outputs.
 
         Raises
         ------
@@ -442,10 +521,10 @@ class Model(Layer):
         """Return a checked batch, and what to score it with."""
         with self.built_for(owner, x):
             samples = check_samples(owner, x, y, sample_weight, self)
-            output_shape = self.prediction_shape(samples.x.shape)
+            shapes = self.prediction_shapes([array.shape for array in samples.x])
             if class_weight is not None:
-                samples = with_class_weights(owner, samples, class_weight, output_shape)
-            scores = Scores(self.compilation.metrics, samples, output_shape)
+                samples = with_class_weights(owner, samples, class_weight, shapes[0])
+            scores = Scores(self.compilation, samples, shapes)
         return next(samples.batches(len(samples))), scores
 
     def train_on_batch(
@@ -462,10 +541,10 @@ class Model(Layer):
         """
         batch, scores = self._batch("train_on_batch", x, y, sample_weight, class_weight)
         try:
-            loss, prediction = training.train_step(self, batch)
+            losses, predictions = training.train_step(self, batch)
         except NonFiniteLossError as error:
             raise training.explained("train_on_batch", error, self) from None
-        scores.update(batch, prediction, loss)
+        scores.update(batch, predictions, losses)
         return _flat(scores.result(), return_dict)
 
     def test_on_batch(
@@ -476,12 +555,12 @@ class Model(Layer):
         Arguments, result and errors are those of `evaluate`.
         """
         batch, scores = self._batch("test_on_batch", x, y, sample_weight)
-        loss, prediction = training.evaluation_step(self, batch)
-        scores.update(batch, prediction, loss)
+        losses, predictions = training.evaluation_step(self, batch)
+        scores.update(batch, predictions, losses)
         return _flat(scores.result(), return_dict)
 
-    def predict_on_batch(self, x: Any) -> np.ndarray:
-        """Return the outputs for one batch.
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for one batch, in the form in which `predict` does.
 
         Raises
         ------
@@ -489,8 +568,9 @@ class Model(Layer):
             If ``x`` does not fit the model.
         """
         with self.built_for("predict_on_batch", x):
-            images = check_images("predict_on_batch", x, self.input_shape, self.dtype)
-        return training.predict_step(self, in_float_type(images, self.dtype))
+            images = check_inputs("predict_on_batch", x, self)
+        batch = [in_float_type(array, self.dtype) for array in images]
+        return packed(self.output_form, training.predict_step(self, batch))
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print the layers, their output shapes and their numbers of weights.

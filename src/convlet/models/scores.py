@@ -1,4 +1,4 @@
-"""The loss and the metrics of a run, added up batch by batch."""
+"""The losses and the metrics of a run, added up batch by batch."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 
 from convlet import metrics
+from convlet.models.compilation import Compilation
 from convlet.models.data import Batch, Samples
 
 
 class Scores:
-    """Running means of the loss and of the metrics; each run has its own.
+    """Running means of the losses and of the metrics; each run has its own.
 
     Parameters
     ----------
-    identifiers : sequence of (str or Metric, bool)
-        Metrics, and whether they use sample weights. A Metric is copied: an evaluation within
-        training, or in another thread, must not disturb it.
+    compilation : Compilation
+        Its metrics are copied: an evaluation within training, or in another thread, must not
+        disturb them.
     samples : Samples
         What will be scored.
-    output_shape : tuple
-        Shape of the predictions, the number of samples first.
+    output_shapes : sequence of tuple
+        Shapes of the predictions, the number of samples first.
 
     Raises
     ------
@@ -33,38 +34,56 @@ class Scores:
 
     def __init__(
         self,
-        identifiers: Sequence[tuple[Any, bool]],
+        compilation: Compilation,
         samples: Samples,
-        output_shape: tuple[Any, ...],
+        output_shapes: Sequence[tuple[Any, ...]],
     ) -> None:
+        self._reported, self._loss_weights = compilation.reported_losses, compilation.loss_weights
         self._metrics = [
-            (metrics.resolve(copy.deepcopy(identifier), samples.y.shape, output_shape), weighted)
-            for identifier, weighted in identifiers
+            (output, compilation.prefix(output), _resolved(identifier, y, shape), weighted)
+            for output, (listed, y, shape) in enumerate(
+                zip(compilation.metrics, samples.y, output_shapes, strict=True)
+            )
+            for identifier, weighted in listed
         ]
         # a metric that does not fit is found here, before any training, on a made-up prediction
-        for metric, _ in self._metrics:
+        for output, _, metric, _ in self._metrics:
             metric.reset_state()
+            y, shape = samples.y[output], output_shapes[output]
+            assert y is not None  # an output that has metrics has a loss, and so targets
             with np.errstate(all="ignore"):
-                metric.update_state(samples.y[:1], np.zeros((1, *output_shape[1:]), samples.dtype))
+                metric.update_state(y[:1], np.zeros((1, *shape[1:]), samples.dtype))
         self.reset()
 
     def reset(self) -> None:
         """Begin anew."""
-        self._loss_sum, self._samples = 0.0, 0
-        for metric, _ in self._metrics:
+        self._loss_sums, self._samples = [0.0] * len(self._loss_weights), 0
+        for _, _, metric, _ in self._metrics:
             metric.reset_state()
 
-    def update(self, batch: Batch, prediction: np.ndarray, loss: float) -> None:
-        """Add a batch; its loss counts as many times as it has samples."""
-        self._loss_sum += loss * len(batch.x)
-        self._samples += len(batch.x)
-        for metric, weighted in self._metrics:
-            if weighted:
-                metric.update_state(batch.y, prediction, batch.weights)
-            else:
-                metric.update_state(batch.y, prediction)
+    def update(
+        self, batch: Batch, predictions: Sequence[np.ndarray], losses: Sequence[float]
+    ) -> None:
+        """Add a batch; its losses, one for each output, count as often as it has samples."""
+        for output, loss in enumerate(losses):
+            self._loss_sums[output] += loss * len(batch)
+        self._samples += len(batch)
+        for output, _, metric, weighted in self._metrics:
+            weights = (batch.weights[output],) if weighted else ()
+            metric.update_state(batch.y[output], predictions[output], *weights)
 
     def result(self) -> dict[str, float]:
         """Return the means so far by name, the loss first."""
-        loss = self._loss_sum / self._samples if self._samples else 0.0
-        return {"loss": loss} | {metric.name: metric.result() for metric, _ in self._metrics}
+        losses = [total / self._samples if self._samples else 0.0 for total in self._loss_sums]
+        total = sum(w * loss for w, loss in zip(self._loss_weights, losses, strict=True))
+        return (
+            {"loss": total}
+            | {name: losses[output] for name, output in self._reported.items()}
+            | {prefix + metric.name: metric.result() for _, prefix, metric, _ in self._metrics}
+        )
+
+
+def _resolved(identifier: Any, y: np.ndarray | None, shape: tuple[Any, ...]) -> metrics.Metric:
+    """Return a metric of one's own for an output."""
+    assert y is not None  # an output that has metrics has a loss, and so targets
+    return metrics.resolve(copy.deepcopy(identifier), y.shape, shape)

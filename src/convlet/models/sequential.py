@@ -8,7 +8,7 @@ from typing import Any, Self
 from convlet import arguments
 from convlet import layers as layer_module
 from convlet.engine import Buffer, Builder
-from convlet.layers import InputLayer, Layer
+from convlet.layers import InputLayer, KerasTensor, Layer
 from convlet.layers.layer import Shape
 from convlet.models.model import Model
 from convlet.serialization import custom_object_scope
@@ -23,6 +23,7 @@ class Sequential(Model):
     Parameters
     ----------
     layers : iterable of Layer, optional
+        First of all perhaps an `Input`.
     name : str, optional
     trainable : bool
 
@@ -49,7 +50,7 @@ class Sequential(Model):
 
     def __init__(
         self,
-        layers: Iterable[Layer] | None = None,
+        layers: Iterable[Layer | KerasTensor] | None = None,
         *,
         name: str | None = None,
         trainable: bool = True,
@@ -63,6 +64,8 @@ class Sequential(Model):
         self._changes = 0
         # the output's shape for the input's, and the version that it was computed for
         self._last_shape: tuple[int, Shape] | None = None
+        # the first and the last tensor, and the input and the version that they were made for
+        self._tensors: tuple[Any, tuple[KerasTensor, KerasTensor]] | None = None
         self._dtype_is_given = dtype is not None
         if input_shape is not None:
             self._set_input(InputLayer(input_shape, dtype=self.dtype))
@@ -86,11 +89,15 @@ class Sequential(Model):
             If it is not known yet.
         """
         if self._input is None:
-            raise ValueError(
-                f"{self.owner}: the input's shape is not known yet; begin with Input(shape), or "
-                "call build or fit"
-            )
+            raise ValueError(self._no_input)
         return (None, *self._input.shape)
+
+    @property
+    def _no_input(self) -> str:
+        return (
+            f"{self.owner}: the input's shape is not known yet; begin with Input(shape), or call "
+            "build or fit"
+        )
 
     @property
     def output_shape(self) -> Shape:
@@ -105,8 +112,8 @@ class Sequential(Model):
         """A number that changes whenever a layer is added or removed, here or in a part."""
         return self._changes + super().version
 
-    def add(self, layer: Layer) -> None:
-        """Append a layer.
+    def add(self, layer: Layer | KerasTensor) -> None:
+        """Append a layer; first of all perhaps an `Input`.
 
         Raises
         ------
@@ -114,6 +121,10 @@ class Sequential(Model):
             If it is no layer, its name or it itself is there already, or it cannot take what the
             last layer gives. Neither the model nor the layer has been changed then.
         """
+        if isinstance(layer, KerasTensor):
+            layer = layer.node.layer  # Input gives the tensor that comes out of it
+            if not isinstance(layer, InputLayer):
+                raise ValueError(f"{self.owner}: add needs a layer, got what {layer.owner} gives")
         if not isinstance(layer, Layer):
             raise ValueError(f"{self.owner}: add needs a layer, got {layer!r}")
         if isinstance(layer, InputLayer):
@@ -144,7 +155,13 @@ class Sequential(Model):
     def _fit(self, layer: Layer) -> Shape:
         """Build a layer for what the last one gives, and return what it gives itself."""
         layer.ensure_built(self.output_shape)
-        return layer.compute_output_shape(self.output_shape)
+        given = layer.compute_output_shape(self.output_shape)
+        if not isinstance(given, tuple):
+            raise ValueError(
+                f"{self.owner}: each layer must give one output, got {layer.owner} with "
+                f"{len(given)}; see Model(inputs, outputs)"
+            )
+        return given
 
     def _set_input(self, layer: InputLayer) -> None:
         self._input = layer
@@ -156,8 +173,8 @@ class Sequential(Model):
         """Take the input's shape and the float type from the first layer."""
         if not self._dtype_is_given:
             self.dtype = layer.dtype
-        if isinstance(layer, Sequential) and layer._input is not None:
-            self._set_input(InputLayer(layer._input.shape, dtype=layer.dtype))
+        if isinstance(layer, Model) and layer.built and isinstance(layer.input_shape, tuple):
+            self._set_input(InputLayer(layer.input_shape[1:], dtype=layer.dtype))
         elif layer.given_input_shape is not None:
             self._set_input(InputLayer(layer.given_input_shape, dtype=layer.dtype))
 
@@ -169,6 +186,8 @@ class Sequential(Model):
             )
         if any(layer is known for known in self._layers):
             raise ValueError(f"{self.owner}: {layer.owner} is in the model already")
+        if _is_within(self, layer):
+            raise ValueError(f"{self.owner}: a model cannot stand inside itself")
         self._check_float_type(layer)
 
     def _check_float_type(self, layer: Layer) -> None:
@@ -228,6 +247,58 @@ class Sequential(Model):
             shape = layer.compute_output_shape(shape)
         return shape
 
+    @property
+    def input(self) -> Any:
+        """The tensor that the model begins with.
+
+        Asking for it calls the layers one after another, so that each has its own ``output``: with
+        it, `Model` makes a network up to an inner layer.
+
+        Raises
+        ------
+        ValueError
+            If the input's shape is not known yet.
+        """
+        return self._chain()[0]
+
+    @property
+    def output(self) -> Any:
+        """The tensor that the last layer gives.
+
+        Raises
+        ------
+        ValueError
+            If the input's shape is not known yet.
+        """
+        return self._chain()[1]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The input in a list."""
+        return [self.input]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The output in a list."""
+        return [self.output]
+
+    def _chain(self) -> tuple[KerasTensor, KerasTensor]:
+        """Return the first and the last tensor of this version of the model."""
+        if self._input is None:
+            raise ValueError(self._no_input)
+        made_for = self._input, self.version
+        if self._tensors is None or self._tensors[0] != made_for:
+            tensor = first = self._input.output
+            for layer in self._layers:
+                tensor = layer(tensor)
+            self._tensors = made_for, (first, tensor)
+        return self._tensors[1]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The last layer's name."""
+        return [self._layers[-1].name] if self._layers else super().output_names
+
     def trace(self, builder: Builder, x: Buffer) -> Buffer:
         """Append the instructions of all layers."""
         for layer in self._layers:
@@ -264,6 +335,12 @@ class Sequential(Model):
 
 
 layer_module.registry.register(Sequential)
+
+
+def _is_within(model: Model, layer: Layer) -> bool:
+    """Return whether a layer is a model, or has it among its parts."""
+    parts = layer.layers if isinstance(layer, Model) else []
+    return layer is model or any(_is_within(model, part) for part in parts)
 
 
 def clone_model(model: Model) -> Model:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from convlet.models.model import Model
 
 _WIDTH = 78
+_COLUMNS_OF_GRAPH = 4
 
 
 def _size(variables: list[Variable]) -> str:
@@ -27,12 +28,15 @@ def _size(variables: list[Variable]) -> str:
     return f"{count:,} ({size:,.0f} B)" if unit == "B" else f"{count:,} ({size:,.2f} {unit})"
 
 
-def _rows(model: Model) -> list[tuple[str, str, str]]:
-    shape: Shape | None = model.input_shape if model.built else None
+def _rows(model: Model) -> list[list[str]]:
+    """Return a row for each layer; of a graph with what the layer is connected to."""
     rows = []
-    for layer in model.layers:
-        shape = None if shape is None else layer.compute_output_shape(shape)
-        rows.append((_title(layer), "?" if shape is None else str(shape), _count(layer, shape)))
+    for layer, shapes in zip(model.layers, model.layer_shapes(), strict=True):
+        shape = "?" if shapes is None else "\n".join(map(str, shapes))
+        rows.append([_title(layer), shape, _count(layer, shapes)])
+        sources = model.sources(layer)
+        if sources is not None:
+            rows[-1].append("\n".join(sources) or "-")
     return rows
 
 
@@ -40,12 +44,15 @@ def _title(layer: Layer) -> str:
     return f"{layer.name} ({type(layer).__name__})"
 
 
-def _count(layer: Layer, shape: Shape | None) -> str:
-    return "not built" if shape is None else f"{layer.count_params():,}"
+def _count(layer: Layer, shapes: list[Shape] | None) -> str:
+    return "not built" if shapes is None else f"{layer.count_params():,}"
 
 
 def summary_lines(model: Model) -> list[str]:
-    """Return the table's lines: each layer, its output's shape, its number of weights."""
+    """Return the table's lines: each layer, its output's shape, its number of weights.
+
+    For a graph also the layers that it reads, and which output of which call: ``conv[0][0]``.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -54,10 +61,14 @@ def summary_lines(model: Model) -> list[str]:
     table.add_column("Layer (type)", min_width=30)
     table.add_column("Output shape", min_width=22)
     table.add_column("Param #", justify="right", min_width=12)
-    for row in _rows(model):
+    rows, width = _rows(model), _WIDTH
+    if any(len(row) == _COLUMNS_OF_GRAPH for row in rows):
+        table.add_column("Connected to", min_width=18)
+        width += 22
+    for row in rows:
         table.add_row(*row)
     text = io.StringIO()
-    Console(file=text, width=_WIDTH, highlight=False, markup=False).print(table)
+    Console(file=text, width=width, highlight=False, markup=False).print(table)
     lines = [line.rstrip() for line in text.getvalue().splitlines() if line.strip()]
     if model.dtype == "float64":
         lines.append(" Computes in float64, by the reference executor: NumPy, formula by formula")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ import numpy as np
 from convlet import arguments, random
 from convlet.callbacks import Callback, CallbackList, History, ProgressBar
 from convlet.engine import run
+from convlet.layers.structures import packed
 from convlet.models.data import (
     Batch,
     Samples,
-    check_images,
+    check_inputs,
     check_samples,
     in_float_type,
     split,
@@ -33,52 +34,73 @@ DEFAULT_BATCH_SIZE = 32
 _VERBOSE = ("auto", 0, 1, 2)
 
 
-def predict_step(model: Model, x: np.ndarray) -> np.ndarray:
-    """Return the prediction for a batch of converted images."""
-    program = model.program("predict", x.shape[1:])
-    prediction = run(program, {"input": x})[program.output]
-    # a network that only reshapes hands its input back, which may be the user's own array
-    return prediction.copy() if np.may_share_memory(prediction, x) else prediction
+def predict_step(model: Model, x: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the predictions for a batch of converted images, one array for each output."""
+    program = model.program("predict", *(array.shape[1:] for array in x))
+    feeds = dict(zip(model.input_feeds, x, strict=True))
+    if "random" in program.feeds:  # a layer that was told to do what it does in training
+        feeds["random"] = np.array([random.next_seed(), 0], np.uint64)
+    results = run(program, feeds)
+    return [_apart_from(x, results[name]) for name in program.outputs]
+
+
+def _apart_from(x: Sequence[np.ndarray], prediction: np.ndarray) -> np.ndarray:
+    """Return a prediction as an array of its own.
+
+    A network that only reshapes hands its input back, which may be the user's own array.
+    """
+    shared = any(np.may_share_memory(prediction, array) for array in x)
+    return prediction.copy() if shared else prediction
 
 
 def _run_with_loss(
     model: Model, mode: str, batch: Batch
-) -> tuple[Program, dict[str, np.ndarray], float]:
-    program = model.program(mode, batch.x.shape[1:])
-    positions = program.buffers[program.output].shape[:-1]
-    shares = batch.weights / np.asarray(len(batch.x) * math.prod(positions), model.dtype)
-    feeds = {"input": batch.x, "targets": batch.y, "weights": shares}
+) -> tuple[Program, dict[str, np.ndarray], list[float]]:
+    """Return the program, its results, and the loss of each output, 0 where there is none."""
+    program = model.program(mode, *(array.shape[1:] for array in batch.x))
+    feeds = dict(zip(model.input_feeds, batch.x, strict=True))
+    columns = zip(program.loss_feeds, program.outputs, batch.y, batch.weights, strict=True)
+    for names, output, y, weights in columns:
+        if names is not None:
+            assert y is not None  # there are targets and weights where there is a loss
+            assert weights is not None
+            targets = len(batch) * math.prod(program.buffers[output].shape[:-1])
+            shares = weights / np.asarray(targets, model.dtype)
+            feeds |= dict(zip(names, (y, shares), strict=True))
     if "random" in program.feeds:
         feeds["random"] = model.state.random_key()
     results = run(program, feeds)
-    assert program.loss is not None
-    values = results[program.loss]
     with np.errstate(over="ignore", invalid="ignore"):
-        return program, results, float(values.sum(dtype=np.float64))
+        losses = [
+            0.0 if name is None else float(results[name].sum(dtype=np.float64))
+            for name in program.losses
+        ]
+    return program, results, losses
 
 
-def evaluation_step(model: Model, batch: Batch) -> tuple[float, np.ndarray]:
-    """Return the loss of a batch and its prediction."""
-    program, results, loss = _run_with_loss(model, "evaluate", batch)
-    return loss, results[program.output]
+def evaluation_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray]]:
+    """Return the losses of a batch and its predictions, one for each output."""
+    program, results, losses = _run_with_loss(model, "evaluate", batch)
+    return losses, [results[name] for name in program.outputs]
 
 
-def train_step(model: Model, batch: Batch) -> tuple[float, np.ndarray]:
-    """Make one step; return the batch's loss and prediction, both from before it.
+def train_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray]]:
+    """Make one step; return the batch's losses and predictions, both from before it.
 
     Raises
     ------
     NonFiniteLossError
-        If the loss is not finite, or a weight would not be; the weights are then those with which
+        If a loss is not finite, or a weight would not be; the weights are then those with which
         the last finite loss was computed.
     """
-    program, results, loss = _run_with_loss(model, "train", batch)
-    if not math.isfinite(loss):
+    program, results, losses = _run_with_loss(model, "train", batch)
+    total = sum(losses)
+    if not math.isfinite(total):
         model.state.step_back()
-        raise NonFiniteLossError(f"the loss became {loss}")
+        raise NonFiniteLossError(f"the loss became {total}")
     gradients = {path: results[buffer] for path, buffer in program.gradients.items()}
     model.state.update(model.optimizer, program.variables, gradients)
-    return loss, results[program.output]
+    return losses, [results[name] for name in program.outputs]
 
 
 def _callbacks(
@@ -160,10 +182,10 @@ def fit(
     with model.built_for("fit", x):
         samples = check_samples("fit", x, y, sample_weight, model)
         samples, validation = _validation_samples(model, samples, validation_split, validation_data)
-        output_shape = model.prediction_shape(samples.x.shape)
+        shapes = model.prediction_shapes([array.shape for array in samples.x])
         if class_weight is not None:
-            samples = with_class_weights("fit", samples, class_weight, output_shape)
-        scores = Scores(model.compilation.metrics, samples, output_shape)
+            samples = with_class_weights("fit", samples, class_weight, shapes[0])
+        scores = Scores(model.compilation, samples, shapes)
         history = History()
         steps = _steps(len(samples), batch_size)
         told = _callbacks(model, [*_as_list(callbacks), history], verbose, epochs, steps, "fit")
@@ -210,11 +232,11 @@ def _fit_epoch(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> dic
     for step, batch in enumerate(course.samples.batches(course.batch_size, _order(course))):
         told("on_train_batch_begin", step, {})
         try:
-            loss, prediction = train_step(model, batch)
+            losses, predictions = train_step(model, batch)
         except NonFiniteLossError as error:
             place = f" at epoch {epoch + 1}, step {step + 1}; training stopped"
             raise explained("fit", error, model, place) from None
-        scores.update(batch, prediction, loss)
+        scores.update(batch, predictions, losses)
         told("on_train_batch_end", step, scores.result())
         interrupt.check()
         if model.stop_training:
@@ -256,13 +278,13 @@ def run_evaluation(
     interrupt: DeferredInterrupt | None = None,
 ) -> dict[str, float]:
     """Return loss and metrics over checked samples."""
-    output_shape = model.prediction_shape(samples.x.shape)
-    scores = Scores(model.compilation.metrics, samples, output_shape)
+    shapes = model.prediction_shapes([array.shape for array in samples.x])
+    scores = Scores(model.compilation, samples, shapes)
     told("on_test_begin", {})
     for step, batch in enumerate(samples.batches(batch_size)):
         told("on_test_batch_begin", step, {})
-        loss, prediction = evaluation_step(model, batch)
-        scores.update(batch, prediction, loss)
+        losses, predictions = evaluation_step(model, batch)
+        scores.update(batch, predictions, losses)
         told("on_test_batch_end", step, scores.result())
         if interrupt is not None:
             interrupt.check()
@@ -296,19 +318,22 @@ def predict(
     batch_size: int | None,
     verbose: Any,
     callbacks: Callback | Iterable[Callback],
-) -> np.ndarray:
+) -> Any:
     """Return predictions; see `Model.predict`."""
     batch_size = _batch_size("predict", batch_size)
     with model.built_for("predict", x):
-        images = check_images("predict", x, model.input_shape, model.dtype)
-    steps = _steps(len(images), batch_size)
+        images = check_inputs("predict", x, model)
+    steps = _steps(len(images[0]), batch_size)
     predictions = []
     with _callbacks(model, callbacks, verbose, 1, steps, "predict") as told:
         told("on_predict_begin", {})
         for step in range(steps):
             told("on_predict_batch_begin", step, {})
             rows = slice(step * batch_size, (step + 1) * batch_size)
-            predictions.append(predict_step(model, in_float_type(images[rows], model.dtype)))
-            told("on_predict_batch_end", step, {"outputs": predictions[-1]})
+            batch = [in_float_type(array[rows], model.dtype) for array in images]
+            predictions.append(predict_step(model, batch))
+            outputs = packed(model.output_form, predictions[-1])
+            told("on_predict_batch_end", step, {"outputs": outputs})
         told("on_predict_end", {})
-    return np.concatenate(predictions)
+    whole = [np.concatenate(of_output) for of_output in zip(*predictions, strict=True)]
+    return packed(model.output_form, whole)

@@ -271,7 +271,7 @@ def _architecture(description: Any) -> Any:
 
 def _compile(model: Any, described: Mapping[str, Any]) -> None:
     config = described["compile"]
-    if not isinstance(config, dict) or set(config) != _COMPILE_KEYS:
+    if not isinstance(config, dict) or set(config) - {"loss_weights"} != _COMPILE_KEYS:
         raise ValueError(f"{_DAMAGED}: compile is not of its form")
     model.compile(**config)
     model.state.restore_config(described["training"])
