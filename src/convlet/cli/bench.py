@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from convlet import applications, config, load_model, optimizers
+from convlet import applications, config, optimizers
 from convlet.cli import network
 from convlet.cli.options import examples, lines
 from convlet.cli.report import console, counted, printable, size, warn
@@ -146,7 +146,7 @@ def _task(name: str, mode: str, batch_size: int) -> _Task:
     if name in applications.BY_NAME:
         model: Any = applications.BY_NAME[name]()
     elif name.endswith(network.SUFFIX):
-        model = load_model(name)
+        model = network.load_single(name)
     else:
         raise click.BadParameter(
             f"{name!r} is neither {', '.join(applications.BY_NAME)} nor a {network.SUFFIX} file.",

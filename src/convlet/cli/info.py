@@ -37,7 +37,8 @@ def _details(model: Any) -> list[str]:
         settings = model.optimizer.get_config()
         name = settings.pop("name", model.optimizer.name)
         listed = ", ".join(f"{key} {value}" for key, value in settings.items())
-        lines.append(f"Training: {name} ({listed}), loss {model.loss.name}")
+        losses = [loss.name for loss in model.compilation.losses if loss is not None]
+        lines.append(f"Training: {name} ({listed}), loss {' + '.join(losses)}")
         epochs, steps = model.state.epochs, model.state.iterations
         lines.append(f"Trained so far: {counted(epochs, 'epoch')}, {counted(steps, 'step')}")
     return lines

@@ -84,6 +84,26 @@ def _compile(model: Any) -> None:
     model.compile(optimizers.SGD(recipe.learning_rate, recipe.momentum), _LOSS, ["accuracy"])
 
 
+def load_single(path: str) -> Any:
+    """Return a network with one input and one output, from a file.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds another kind of network.
+    OSError
+        If it may not be read.
+    """
+    model = load_model(path)
+    if model.input_form is not None or model.output_form is not None:
+        inputs, outputs = len(model.input_names), len(model.output_names)
+        raise ValueError(
+            f"{path}: the command takes networks of one input and one output by themselves, got "
+            f"{inputs} and {outputs}"
+        )
+    return model
+
+
 def load(path: str) -> Any:
     """Return a compiled network that tells classes apart, from a file.
 
@@ -94,7 +114,7 @@ def load(path: str) -> Any:
     OSError
         If it may not be read.
     """
-    model = load_model(path)
+    model = load_single(path)
     shape = model.output_shape
     if len(shape) != 2 or shape[1] is None or shape[1] < 2:
         raise ValueError(

@@ -30,7 +30,7 @@ class InputLayer(Layer):
     def __init__(self, shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shape: Shape = arguments.shape(self.owner, "shape", shape, allow_none=True)
-        self.nodes.append(Node(self, [], (None, *self.shape)))
+        self.inbound_nodes.append(Node(self, [], (None, *self.shape)))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's shape."""

@@ -92,7 +92,8 @@ def call_on_tensors(layer: Layer, x: Any, training: bool | None) -> Any:
     for tensor in leaves(inputs):
         if not isinstance(tensor, KerasTensor):
             raise ValueError(
-                f"{layer.owner}: either all inputs must be tensors or none, got {tensor!r:.60}"
+                f"{layer.owner}: either all inputs must be tensors or none, got "
+                f"{type(tensor).__name__} among them"
             )
         if tensor.dtype != layer.dtype:
             raise ValueError(
@@ -109,5 +110,5 @@ def call_on_tensors(layer: Layer, x: Any, training: bool | None) -> Any:
             layer.unbuild()
         raise
     node = Node(layer, inputs, output_shape, training)
-    layer.nodes.append(node)
+    layer.inbound_nodes.append(node)
     return node.outputs

@@ -138,7 +138,7 @@ class Layer(Configurable):
             )
         self.built = False
         self._weights: list[Variable] = []
-        self.nodes: list[Node] = []
+        self.inbound_nodes: list[Node] = []
 
     @property
     def name(self) -> str:
@@ -391,7 +391,9 @@ class Layer(Configurable):
             If it takes one input and gets several, or the other way round.
         """
         if self.takes_several and not isinstance(x, list):
-            raise ValueError(f"{self.owner}: it must be called on a list of inputs, got {x!r:.60}")
+            raise ValueError(
+                f"{self.owner}: it must be called on a list of inputs, got one {type(x).__name__}"
+            )
         if isinstance(x, (list, dict)) and not self.takes_several:
             raise ValueError(f"{self.owner}: it takes one input, got a {type(x).__name__} of them")
         return x
@@ -419,12 +421,12 @@ class Layer(Configurable):
         return self._first_node().outputs
 
     def _first_node(self) -> Node:
-        if not self.nodes:
+        if not self.inbound_nodes:
             raise ValueError(
                 f"{self.owner}: it has not been called on a tensor yet; call it on an Input, or "
                 "ask the Sequential that it is in for its input first"
             )
-        return self.nodes[0]
+        return self.inbound_nodes[0]
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
         """Apply the layer to a batch of arrays, or note that a model applies it to tensors.

@@ -230,9 +230,10 @@ class Concatenate(Merging):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = arguments.integer(self.owner, "axis", axis, -(1 << 31))
-        if self.axis == 0:
-            raise arguments.invalid(self.owner, "axis", "another than 0, the batch's", axis)
+        if not isinstance(axis, int) or isinstance(axis, bool) or axis == 0:
+            requirement = "an integer, and not 0, the batch's"
+            raise arguments.invalid(self.owner, "axis", requirement, axis)
+        self.axis = axis
 
     def _axis_of(self, shape: Shape) -> int:
         """Return the axis, counted from the first one."""

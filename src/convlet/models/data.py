@@ -130,7 +130,9 @@ def by_name(owner: str, argument: str, value: Any, names: Sequence[str]) -> list
     if len(names) == 1:
         return [value]
     if not isinstance(value, (list, tuple)) or len(value) != len(names):
-        what = f"{len(value)}" if isinstance(value, (list, tuple)) else type(value).__name__
+        what = f"one {type(value).__name__}"
+        if isinstance(value, (list, tuple)):
+            what = f"a {type(value).__name__} of {len(value)}"
         raise ValueError(
             f"{owner}: {argument} must be a list of {len(names)}, or a dict, for {_named(names)}, "
             f"got {what}"

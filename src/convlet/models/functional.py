@@ -7,6 +7,7 @@ weights.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Self
 
 from convlet import arguments
@@ -57,23 +58,29 @@ class Functional(Model):
     only_in_config = frozenset({"layers", "input_layers", "output_layers"})
 
     def __init__(
-        self, inputs: Any, outputs: Any, *, name: str | None = None, trainable: bool = True
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
     ) -> None:
-        input_form, output_form = as_lists(inputs), as_lists(outputs)
-        tensors = [t for t in leaves(input_form) if isinstance(t, KerasTensor)]
-        super().__init__(name=name, dtype=tensors[0].dtype if tensors else None)
-        self._inputs = self._checked_tensors("inputs", input_form)
-        self._outputs = self._checked_tensors("outputs", output_form)
+        super().__init__(name=name)
+        self._inputs = self._checked_tensors("inputs", as_lists(inputs))
+        self._outputs = self._checked_tensors("outputs", as_lists(outputs))
+        self.dtype = self.inputs[0].dtype
         self._check_inputs()
         self._nodes = _in_order(self.outputs)
         self._check_connections()
         self._layers = _by_depth(self._nodes, self.outputs)
+        self._models = [layer for layer in self._layers if isinstance(layer, Model)]
         self._settle_names()
-        self._number = {
-            node: number
+        members = set(self._nodes)
+        self._calls = {
+            layer: [node for node in layer.inbound_nodes if node in members]
             for layer in self._layers
-            for number, node in enumerate(self.nodes_of(layer))
         }
+        self._number = {n: k for nodes in self._calls.values() for k, n in enumerate(nodes)}
         self.built = True
         if not arguments.boolean(self.owner, "trainable", trainable):
             self.trainable = False
@@ -81,6 +88,8 @@ class Functional(Model):
     # --- checks ---
 
     def _checked_tensors(self, name: str, form: Any) -> Any:
+        if isinstance(form, dict) and not all(isinstance(key, str) for key in form):
+            raise arguments.invalid(self.owner, f"the keys of {name}", "strings", list(form))
         tensors = leaves(form)
         for tensor in tensors:
             if not isinstance(tensor, KerasTensor):
@@ -133,29 +142,34 @@ class Functional(Model):
         """The output tensor, or a list or dict of them, as the model was given them."""
         return self._outputs
 
-    @property
+    @cached_property
     def inputs(self) -> list[KerasTensor]:
         """The input tensors; those of a dict by its sorted keys."""
         return leaves(self._inputs)
 
-    @property
+    @cached_property
     def outputs(self) -> list[KerasTensor]:
         """The output tensors; those of a dict by its sorted keys."""
         return leaves(self._outputs)
 
-    @property
+    @cached_property
     def input_shape(self) -> Any:
         """Shape of the input, the batch axis and open sizes None; a list or dict for several."""
         return mapped(lambda tensor: tensor.shape, self.input_form or self.inputs[0])
 
     @property
+    def version(self) -> int:
+        """A number that changes whenever a layer is added to or removed from a part."""
+        return sum(model.version for model in self._models)
+
+    @cached_property
     def input_names(self) -> list[str]:
         """The keys of the inputs' dict, or the names that `Input` was given."""
         if isinstance(self._inputs, dict):
             return sorted(self._inputs)
         return [tensor.node.layer.name for tensor in self.inputs]
 
-    @property
+    @cached_property
     def output_names(self) -> list[str]:
         """The keys of the outputs' dict, or the names of the layers that they come from.
 
@@ -171,31 +185,26 @@ class Functional(Model):
             names.append(f"{name}_{number}" if number else name)
         return names
 
-    @property
+    @cached_property
     def input_form(self) -> Any:
         """The inputs, None for one by itself."""
         return self._inputs if isinstance(self._inputs, dict) or len(self.inputs) > 1 else None
 
-    @property
+    @cached_property
     def output_form(self) -> Any:
         """The outputs, None for one by itself."""
         return self._outputs if isinstance(self._outputs, dict) or len(self.outputs) > 1 else None
 
-    def nodes_of(self, layer: Layer) -> list[Node]:
-        """Return the calls of a layer that belong to the model."""
-        members = set(self._nodes)
-        return [node for node in layer.nodes if node in members]
-
     def layer_shapes(self) -> list[list[Shape] | None]:
         """Return for each layer the shapes that its first call in the model gives."""
-        first = (self.nodes_of(layer)[0] for layer in self._layers)
+        first = (calls[0] for calls in self._calls.values())
         return [[tensor.shape for tensor in leaves(node.outputs)] for node in first]
 
     def sources(self, layer: Layer) -> list[str]:
         """Return where a layer's inputs come from: a layer's name, its call, its output."""
         return [
             f"{tensor.node.layer.name}[{self._number[tensor.node]}][{tensor.index}]"
-            for node in self.nodes_of(layer)
+            for node in self._calls[layer]
             for tensor in leaves(node.inputs)
         ]
 
@@ -266,7 +275,7 @@ class Functional(Model):
         return [tensor.node.layer.name, self._number[tensor.node], tensor.index]
 
     def _described(self, layer: Layer) -> dict[str, Any]:
-        nodes = [] if isinstance(layer, InputLayer) else self.nodes_of(layer)
+        nodes = [] if isinstance(layer, InputLayer) else self._calls[layer]
         return {
             **layer_module.registry.serialize(layer),
             "name": layer.name,

@@ -148,6 +148,8 @@ def _read_call(layer: Layer, node: Any) -> tuple[Any, bool | None]:
         return _place(config.get("keras_history"))
 
     is_tensor = isinstance(args[0], dict) and "class_name" in args[0]
+    if not args[0]:
+        raise ValueError(damaged)
     inputs = place(args[0]) if is_tensor else mapped(place, args[0])
     return inputs, kwargs.get("training")
 

@@ -242,6 +242,11 @@ class Model(Layer):
         key = (mode, shapes, trainable, self.version)
         program = self._programs.get(key)
         if program is None:
+            if len(shapes) != len(self.input_names):
+                raise ValueError(
+                    f"{self.owner}: program needs a shape for each input, "
+                    f"{len(self.input_names)}, got {len(shapes)}"
+                )
             builder = Builder(training=mode == "train")
             feeds = zip(self.input_feeds, shapes, strict=True)
             inputs = [builder.feed(name, shape) for name, shape in feeds]

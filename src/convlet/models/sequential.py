@@ -155,7 +155,11 @@ class Sequential(Model):
     def _fit(self, layer: Layer) -> Shape:
         """Build a layer for what the last one gives, and return what it gives itself."""
         layer.ensure_built(self.output_shape)
-        given = layer.compute_output_shape(self.output_shape)
+        return self._shape_from(layer, self.output_shape)
+
+    def _shape_from(self, layer: Layer, shape: Shape) -> Shape:
+        """Return the shape of the one output that a layer gives."""
+        given: Any = layer.compute_output_shape(shape)
         if not isinstance(given, tuple):
             raise ValueError(
                 f"{self.owner}: each layer must give one output, got {layer.owner} with "
@@ -225,7 +229,7 @@ class Sequential(Model):
         try:
             for layer in self._layers:
                 layer.ensure_built(shape)
-                shape = layer.compute_output_shape(shape)
+                shape = self._shape_from(layer, shape)
         except BaseException:
             for layer in unbuilt:
                 layer.unbuild()

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from convlet import arguments, layers
+from convlet.layers.structures import leaves
 from convlet.preprocessing import Preprocessing
 from convlet.saving.tensors import TensorFile, checked_path, open_tensors, write_tensors
 from convlet.serialization import custom_object_scope
@@ -284,9 +285,11 @@ def _class_names(model: Any, value: Any) -> list[str] | None:
     names = value.tolist() if isinstance(value, np.ndarray) else value
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise arguments.invalid(model.owner, "class_names", "a list of strings", value)
-    outputs = model.output_shape[-1]
-    if outputs is not None and outputs > 1 and len(names) != outputs:
-        raise ValueError(f"{model.owner}: there are {len(names)} class names for {outputs} outputs")
+    for *_, outputs in leaves(model.output_shape):
+        if outputs is not None and outputs > 1 and len(names) != outputs:
+            raise ValueError(
+                f"{model.owner}: there are {len(names)} class names for {outputs} outputs"
+            )
     return list(names)
 
 
