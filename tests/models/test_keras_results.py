@@ -8,20 +8,26 @@ import numpy as np
 import pytest
 
 from convlet import Sequential, _native, config, layers, optimizers
+from convlet.models import Functional
+from convlet.serialization import snake_case
 from networks import SHARED
 
 h5py = pytest.importorskip("h5py")
 
-FILES = ["lecture_lenet", "lenet_20_50_500", "audio", "video"]
+CHAINS = ["lecture_lenet", "lenet_20_50_500", "audio", "video"]
+GRAPHS = ["inception", "encoder_decoder"]
 ARGUMENTS = {
     "activation",
     "dilation_rate",
     "filters",
     "groups",
+    "interpolation",
     "keepdims",
     "kernel_size",
+    "name",
     "padding",
     "pool_size",
+    "size",
     "strides",
     "units",
     "use_bias",
@@ -30,24 +36,56 @@ ARGUMENTS = {
 pytestmark = pytest.mark.skipif(not (SHARED / "keras").is_dir(), reason="no Keras files here")
 
 
+def described(name):
+    """Return what a Keras file says about its network, and its weights."""
+    with zipfile.ZipFile(SHARED / f"keras/{name}.keras") as archive:
+        config = json.loads(archive.read("config.json"))["config"]
+        return config, h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+
+
+def known_arguments(entry):
+    config = {k: v for k, v in entry["config"].items() if k in ARGUMENTS}
+    if entry["class_name"] == "InputLayer":
+        config["shape"] = entry["config"]["batch_shape"][1:]
+    return config
+
+
+def chain(config):
+    (first, *rest) = config["layers"]
+    made = [getattr(layers, entry["class_name"])(**known_arguments(entry)) for entry in rest]
+    return Sequential([layers.Input(first["config"]["batch_shape"][1:]), *made])
+
+
+def graph(config):
+    """Return the graph of a configuration whose entries are cut down to what our layers know."""
+    entries = [
+        {
+            "class_name": entry["class_name"],
+            "config": known_arguments(entry),
+            "name": entry["name"],
+            "inbound_nodes": entry["inbound_nodes"],
+        }
+        for entry in config["layers"]
+    ]
+    return Functional.from_config({**config, "layers": entries})
+
+
 def rebuilt(name):
     """Return the network that a Keras file describes, with the file's weights."""
-    with zipfile.ZipFile(SHARED / f"keras/{name}.keras") as archive:
-        entries = json.loads(archive.read("config.json"))["config"]["layers"]
-        weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
-    first, *rest = entries
-    model = Sequential([layers.Input(first["config"]["batch_shape"][1:])])
-    for entry in rest:
-        config = {k: v for k, v in entry["config"].items() if k in ARGUMENTS}
-        model.add(getattr(layers, entry["class_name"])(**config))
+    config, weights = described(name)
+    model = chain(config) if name in CHAINS else graph(config)
+    counts = {}
     for layer in model.layers:
-        # Keras's files number the layers of a class from the first, as our default names do
-        variables = weights[f"layers/{layer.name}/vars"]
+        # the files number the layers of a class from the first
+        of_class = snake_case(type(layer).__name__)
+        number = counts[of_class] = counts.get(of_class, -1) + 1
+        path = f"{of_class}_{number}" if number else of_class
+        variables = weights.get(f"layers/{path}/vars", {})
         layer.set_weights([variables[str(n)][()] for n in range(len(variables))])
     return model
 
 
-@pytest.fixture(scope="module", params=FILES)
+@pytest.fixture(scope="module", params=[*CHAINS, *GRAPHS])
 def case(request):
     return request.param, np.load(SHARED / f"keras/{request.param}.npz")
 
@@ -80,3 +118,15 @@ def test_three_steps_of_training(case):
     np.testing.assert_allclose(steps, expected["losses"], rtol=1e-5)
     prediction = model.predict(expected["x"], verbose=0)
     np.testing.assert_allclose(prediction, expected["prediction_after"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_graph_is_described_as_keras_describes_it(name):
+    """Layers in the same order, and with the same connections."""
+    config, _ = described(name)
+    ours = graph(config).get_config()
+    assert [entry["name"] for entry in ours["layers"]] == [e["name"] for e in config["layers"]]
+    for own, theirs in zip(ours["layers"], config["layers"], strict=True):
+        assert own["inbound_nodes"] == theirs["inbound_nodes"]
+    assert ours["input_layers"] == config["input_layers"]
+    assert ours["output_layers"] == config["output_layers"]
