@@ -120,7 +120,7 @@ def test_a_graph_computes_what_the_chain_of_its_layers_does():
         model.compile("sgd", "sparse_categorical_crossentropy")
     first = wrapped.train_on_batch(x, y)
     assert outer.train_on_batch(x, y) < first  # they share their weights
-    assert list(wrapped.named_weights())[0] == "sequential/conv2d/kernel"
+    assert next(iter(wrapped.named_weights())) == "sequential/conv2d/kernel"
 
 
 def test_a_model_with_several_inputs_and_outputs_inside_another():
@@ -155,6 +155,19 @@ def test_training_false_keeps_a_part_from_dropping_units():
     ones = np.ones((3, 50))
     assert (model.predict(ones, verbose=0) == 0).any()  # training=True counts everywhere
     assert inner(ones).all()
+
+
+def test_a_graph_called_on_arrays():
+    x = Input((2,), name="x")
+    model = Model(x, Dense(2, use_bias=False)(x))
+    (kernel,) = model.get_weights()
+    for given in ([[1.0, 2.0], [3.0, 4.0]], np.array([[1, 2], [3, 4]]), {"x": [[1, 2], [3, 4]]}):
+        np.testing.assert_allclose(model(given), np.array([[1, 2], [3, 4]]) @ kernel, rtol=1e-6)
+    with pytest.raises(ValueError, match="'functional': x must be an array of numbers, got rows"):
+        model([[1], [2, 3]])
+    both = siamese()
+    zeros = both([np.ones((3, 4)), np.ones((3, 4))])
+    np.testing.assert_array_equal(zeros, np.zeros((3, 3)))
 
 
 # --- transfer ---

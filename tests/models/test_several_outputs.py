@@ -195,6 +195,7 @@ def test_a_loss_that_is_not_finite_stops_training():
 
 # --- what does not fit ---
 
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

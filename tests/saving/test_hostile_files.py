@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 from convlet import Sequential, losses, metrics, optimizers
 from convlet.layers import (
     Activation,
+    Add,
+    Concatenate,
     Conv2D,
     Dense,
     Dropout,
@@ -36,6 +38,7 @@ from convlet.layers import (
     MaxPooling2D,
     Rescaling,
 )
+from convlet.layers.structures import leaves
 from convlet.models import Model, load_model
 from convlet.preprocessing import Preprocessing
 
@@ -86,6 +89,26 @@ def large_model() -> Sequential:
     return model
 
 
+def graph_model() -> Model:
+    """Return a graph with a shared layer, a model inside, and several inputs and outputs."""
+    a, b = Input((4, 4, 1), name="a"), Input((6,), name="b")
+    inner = Sequential([Conv2D(6, 3, activation="relu")], name="inner")
+    x, shared = inner(a, training=False), Dense(6, name="shared")
+    x = Add()([shared(x), shared(shared(x)), b])
+    main = Dense(3, activation="softmax", name="main")(GlobalAveragePooling2D()(x))
+    model = Model({"a": a, "b": b}, [main, Flatten(name="aux")(Concatenate(1)([x, x]))])
+    losses_of = ["sparse_categorical_crossentropy", "mse"]
+    model.compile(
+        optimizers.SGD(0.1, momentum=0.9),
+        losses_of,
+        metrics=[["accuracy"], None],
+        loss_weights=[1.0, 0.3],
+    )
+    x = {"a": np.ones((2, 4, 4, 1)), "b": np.ones((2, 6))}
+    model.train_on_batch(x, [np.arange(2), np.ones((2, 48))])
+    return model
+
+
 def bytes_of(model: Model, folder: Path) -> bytes:
     path = folder / "original.safetensors"
     model.save(path)
@@ -100,6 +123,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return bytes_of(large_model(), tmp_path_factory.mktemp("large"))
+
+
+@pytest.fixture(scope="module", params=["chain", "graph"])
+def any_large(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    model = large_model() if request.param == "chain" else graph_model()
+    return bytes_of(model, tmp_path_factory.mktemp(request.param))
 
 
 def packed(header: object, data: bytes = b"") -> bytes:
@@ -147,10 +176,12 @@ def outcome(path: Path, content: bytes, read: Callable[[Path], Any] = load_model
         model = read(path)
     except ValueError as refusal:
         return message_of(refusal, path)
-    shape = [size or 6 for size in model.input_shape[1:]]
-    if math.prod(shape) < 10_000:  # a file may ask for larger images than there are
+    shapes = [[size or 6 for size in shape[1:]] for shape in leaves(model.input_shape)]
+    if sum(map(math.prod, shapes)) < 10_000:  # a file may ask for larger images than there are
+        images = [np.zeros((2, *shape)) for shape in shapes]
         with np.errstate(invalid="ignore"):  # or have a weight that is no number
-            assert len(model.predict(np.zeros((2, *shape)), verbose=0)) == 2
+            given = model.predict(images if len(images) > 1 else images[0], verbose=0)
+        assert all(len(array) == 2 for array in leaves(given))
     return model
 
 
@@ -502,14 +533,14 @@ def check_everywhere(path: Path, content: bytes, values_at: Callable[[int], list
             outcome(path, with_description(content, replaced(description, place, value)))
 
 
-def test_each_place_of_a_description_may_hold_something_else(path: Path, large: bytes):
+def test_each_place_of_a_description_may_hold_something_else(path: Path, any_large: bytes):
     count = len(VALUES)
-    check_everywhere(path, large, lambda n: [VALUES[(7 * n + k) % count] for k in (0, 3, 8)])
+    check_everywhere(path, any_large, lambda n: [VALUES[(7 * n + k) % count] for k in (0, 3, 8)])
 
 
 @pytest.mark.slow
-def test_each_place_of_a_description_may_hold_anything(path: Path, large: bytes):
-    check_everywhere(path, large, lambda n: VALUES)
+def test_each_place_of_a_description_may_hold_anything(path: Path, any_large: bytes):
+    check_everywhere(path, any_large, lambda n: VALUES)
 
 
 def test_each_place_of_a_description_may_hold_what_stands_elsewhere(path: Path, small: bytes):
@@ -518,22 +549,24 @@ def test_each_place_of_a_description_may_hold_what_stands_elsewhere(path: Path, 
     check_everywhere(path, small, lambda n: [found[(5 * n + k) % len(found)] for k in (1, 2)])
 
 
-def test_each_key_of_a_description_may_be_missing(path: Path, large: bytes):
-    description = description_of(large)
+def test_each_key_of_a_description_may_be_missing(path: Path, any_large: bytes):
+    description = description_of(any_large)
     for *place, key in filter(None, places(description)):
         changed = copy.deepcopy(description)
         del at(changed, tuple(place))[key]
-        outcome(path, with_description(large, changed))
+        outcome(path, with_description(any_large, changed))
 
 
-def test_each_dict_of_a_description_refuses_a_key_that_it_does_not_know(path: Path, large: bytes):
-    description = description_of(large)
+def test_each_dict_of_a_description_refuses_a_key_that_it_does_not_know(
+    path: Path, any_large: bytes
+):
+    description = description_of(any_large)
     for place in places(description):
         if isinstance(at(description, place), dict):
             for key in ("other", "__class__", "self", ""):
                 changed = copy.deepcopy(description)
                 at(changed, place)[key] = 1
-                assert isinstance(outcome(path, with_description(large, changed)), str)
+                assert isinstance(outcome(path, with_description(any_large, changed)), str)
 
 
 MODEL, LAYERS = ("model",), ("model", "config", "layers")

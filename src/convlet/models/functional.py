@@ -225,7 +225,9 @@ class Functional(Model):
         if isinstance(x, list) and any(isinstance(item, KerasTensor) for item in x):
             raise ValueError(f"{self.owner}: it must be called on 1 input, got {len(x)}")
         (alone,) = by_name(self.owner, "x", x, self.input_names)
-        return alone
+        return (
+            alone if isinstance(alone, KerasTensor) else arguments.numbers(self.owner, "x", alone)
+        )
 
     def _pass_on(self, x: Any, apply: Any) -> Any:
         """Return what comes out for what goes in, be it shapes or buffers.

@@ -21,6 +21,8 @@ Place = tuple[str, int, int]
 Tensors = Mapping[Place, KerasTensor]
 
 _OWNER = "Functional"
+_TENSOR = "__keras_tensor__"
+_TENSOR_KEYS = {"shape", "dtype", "keras_history"}
 _KEYS = {"class_name", "config", "name", "inbound_nodes"}
 
 
@@ -36,7 +38,7 @@ def described(node: Node, place: Callable[[KerasTensor], list[Any]]) -> dict[str
 
     def tensor(t: KerasTensor) -> dict[str, Any]:
         config = {"shape": list(t.shape), "dtype": t.dtype, "keras_history": place(t)}
-        return {"class_name": "__keras_tensor__", "config": config}
+        return {"class_name": _TENSOR, "config": config}
 
     kwargs = {} if node.training is None else {"training": node.training}
     return {"args": [mapped(tensor, node.inputs)], "kwargs": kwargs}
@@ -142,10 +144,14 @@ def _read_call(layer: Layer, node: Any) -> tuple[Any, bool | None]:
             raise ValueError(f"{_OWNER}: {layer.owner} is called with {key!r}, which is not known")
 
     def place(tensor: Any) -> Place:
-        config = tensor.get("config") if isinstance(tensor, dict) else None
-        if not isinstance(config, dict) or tensor.get("class_name") != "__keras_tensor__":
+        if not isinstance(tensor, dict) or set(tensor) != {"class_name", "config"}:
             raise ValueError(damaged)
-        return _place(config.get("keras_history"))
+        config = tensor["config"]
+        if not isinstance(config, dict) or set(config) != _TENSOR_KEYS:
+            raise ValueError(damaged)
+        if tensor["class_name"] != _TENSOR:
+            raise ValueError(damaged)
+        return _place(config["keras_history"])
 
     is_tensor = isinstance(args[0], dict) and "class_name" in args[0]
     if not args[0]:
