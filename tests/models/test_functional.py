@@ -25,7 +25,8 @@ def siamese():
 def test_model_called_with_tensors_is_a_functional_model():
     x = Input((3,))
     assert type(Model(x, Dense(2)(x))) is Functional
-    assert type(Model(inputs=x, outputs=Dense(2)(x), name="net")) is Functional
+    assert type(Model(inputs=x, outputs=Dense(2)(x))) is Functional
+    assert Model(x, x, "net").name == Model(x, x, name="net").name == "net"
     assert isinstance(Model(x, x), Model)
     assert Model(x, x).name == "functional"
     assert not isinstance(Sequential(), Functional)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from convlet import Model, layers, random
 from convlet.engine import reference
 from convlet.serialization import custom_object_scope
-from native_runs import BATCHES, INSTRUCTION_SETS, LANES, assert_near
+from native_runs import BATCHES, INSTRUCTION_SETS, LANES, run_natively
 
 STEP = 1e-6
 MERGES = ["Multiply", "Maximum", "Minimum", "Subtract", "Average"]
@@ -176,10 +176,11 @@ def program_and_feeds(model, mode, images, seed):
     generator = np.random.default_rng([seed, images])
     feeds = {}
     for name, shape in zip(program.inputs, shapes, strict=True):
-        # distinct numbers, so that rounding changes no maximum
+        # distinct numbers, so that rounding changes no maximum, whose mean is not 0: a gate that
+        # closes makes all numbers equal
         count = images * int(np.prod(shape))
         order = generator.permutation(count).reshape(images, *shape)
-        feeds[name] = (order * (4 / count) - 2).astype(model.dtype)
+        feeds[name] = (order * (4 / count) - 1.937).astype(model.dtype)
     for output, names in zip(program.outputs, program.loss_feeds, strict=True):
         if names is not None:
             shares = generator.dirichlet(np.ones(program.buffers[output].shape[-1]), images)
@@ -188,12 +189,28 @@ def program_and_feeds(model, mode, images, seed):
     return program, feeds
 
 
+def assert_executors_agree(program, feeds, instruction_set, lanes):
+    """Hold what the C++ core computes against the reference.
+
+    Sums of a gradient may cancel, so its error counts against the largest of all gradients, too.
+    """
+    expected = reference.run(program, feeds)
+    results = run_natively(program, feeds, instruction_set, lanes)
+    assert set(results) == set(expected)
+    gradients = set(program.gradients.values())
+    largest = max((np.abs(expected[name]).max() for name in gradients), default=0.0)
+    for name, array in expected.items():
+        allowed = 1e-4 * np.abs(array).max() + (1e-5 * largest if name in gradients else 0.0)
+        error = np.abs(results[name] - array).max()
+        assert error <= allowed, f"{name}, {instruction_set}, {lanes} lanes: {error}"
+
+
 def check_executors(make_graph, images, instruction_set, lanes, seed):
     random.set_random_seed(seed)
     model = make_graph("float32")
     for mode in ("predict", "evaluate", "train"):
         program, feeds = program_and_feeds(model, mode, images, seed)
-        assert_near(program, feeds, instruction_set, lanes, tolerance=1e-4)
+        assert_executors_agree(program, feeds, instruction_set, lanes)
 
 
 def check_differences(make_graph, seed):

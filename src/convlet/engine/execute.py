@@ -35,8 +35,10 @@ def run(program: Program, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarr
     dict of str to ndarray
         The buffers named in ``program.results``.
     """
-    images = [feeds[name] for name in program.inputs]
-    is_float32 = all(array.dtype == np.float32 for array in images)
-    if is_float32 and executor_for(program, "float32") == "native":
-        return native.executable(program, len(images[0])).run(feeds)
+    for name in program.inputs:
+        if feeds[name].dtype != np.float32:
+            return reference.run(program, feeds)
+    if executor_for(program, "float32") == "native":
+        images = feeds[program.inputs[0]]
+        return native.executable(program, len(images)).run(feeds)
     return reference.run(program, feeds)

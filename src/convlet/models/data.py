@@ -152,10 +152,9 @@ def check_inputs(owner: str, x: Any, model: Model) -> tuple[np.ndarray, ...]:
     ValueError
         As `check_images` and `by_name`; if there are not as many samples of each.
     """
-    names = model.input_names
-    if len(names) == 1 and not isinstance(x, (dict, list)):
-        return (check_images(owner, x, leaves(model.input_shape)[0], model.dtype),)
-    shapes = leaves(model.input_shape)
+    if model.input_form is None and not isinstance(x, (dict, list)):
+        return (check_images(owner, x, model.input_shape, model.dtype),)
+    names, shapes = model.input_names, leaves(model.input_shape)
     given = _unwrapped(x, len(shapes[0])) if len(names) == 1 else x
     arrays = tuple(
         check_images(owner, value, shape, model.dtype, f"x[{name!r}]" if len(names) > 1 else "x")

@@ -61,8 +61,8 @@ class Functional(Model):
         self,
         inputs: Any = None,
         outputs: Any = None,
-        *,
         name: str | None = None,
+        *,
         trainable: bool = True,
     ) -> None:
         super().__init__(name=name)

@@ -36,8 +36,8 @@ _VERBOSE = ("auto", 0, 1, 2)
 
 def predict_step(model: Model, x: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return the predictions for a batch of converted images, one array for each output."""
-    program = model.program("predict", *(array.shape[1:] for array in x))
-    feeds = dict(zip(model.input_feeds, x, strict=True))
+    program = model.program("predict", *[array.shape[1:] for array in x])
+    feeds = dict(zip(program.inputs, x, strict=True))
     if "random" in program.feeds:  # a layer that was told to do what it does in training
         feeds["random"] = np.array([random.next_seed(), 0], np.uint64)
     results = run(program, feeds)
@@ -49,16 +49,18 @@ def _apart_from(x: Sequence[np.ndarray], prediction: np.ndarray) -> np.ndarray:
 
     A network that only reshapes hands its input back, which may be the user's own array.
     """
-    shared = any(np.may_share_memory(prediction, array) for array in x)
-    return prediction.copy() if shared else prediction
+    for array in x:
+        if np.may_share_memory(prediction, array):
+            return prediction.copy()
+    return prediction
 
 
 def _run_with_loss(
     model: Model, mode: str, batch: Batch
 ) -> tuple[Program, dict[str, np.ndarray], list[float]]:
     """Return the program, its results, and the loss of each output, 0 where there is none."""
-    program = model.program(mode, *(array.shape[1:] for array in batch.x))
-    feeds = dict(zip(model.input_feeds, batch.x, strict=True))
+    program = model.program(mode, *[array.shape[1:] for array in batch.x])
+    feeds = dict(zip(program.inputs, batch.x, strict=True))
     columns = zip(program.loss_feeds, program.outputs, batch.y, batch.weights, strict=True)
     for names, output, y, weights in columns:
         if names is not None:
