@@ -227,6 +227,15 @@ void define_stages(nb::module_& m) {
     m.def("rescale", &convlet::rescale);
     m.def("scale", &convlet::scale);
     m.def("scale_gradient", &convlet::scale_gradient);
+    m.def("block_moments", &convlet::block_moments);
+    m.def("channel_moments", &convlet::channel_moments);
+    m.def("block_gradient_sums", &convlet::block_gradient_sums);
+    m.def("normalization_sums", &convlet::normalization_sums);
+    m.def("normalization_coefficients", &convlet::normalization_coefficients);
+    m.def("normalize", &convlet::normalize);
+    m.def("batch_normalize_gradient_coefficients",
+          &convlet::batch_normalize_gradient_coefficients);
+    m.def("batch_normalize_gradient", &convlet::batch_normalize_gradient);
     m.def("dropout", &convlet::dropout);
     m.def("clear", &convlet::clear);
     m.def("add_up", &convlet::add_up);

@@ -33,6 +33,7 @@ namespace CONVLET_TARGET {
 #include "kernels/losses.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/merging.hpp"
+#include "kernels/normalization.hpp"
 #include "kernels/window_reductions.hpp"
 #include "kernels/optimizers.hpp"
 
@@ -84,6 +85,9 @@ const Kernels KERNELS = {
     rescale,
     scale,
     scale_gradient,
+    block_moments,
+    block_gradient_sums,
+    combine,
     dropout,
     add_up,
     gradient_descent,

@@ -218,6 +218,12 @@ struct LossArguments {
     float* values;           // [image][position]
 };
 
+// What is summed for each channel over the positions and images of a block.
+struct ChannelSums {
+    int64_t lanes, positions, channels;
+    int64_t images;  // those of the block that are there
+};
+
 struct Dropout {
     int64_t lanes, units;
     int64_t first_image;
@@ -311,6 +317,11 @@ struct Kernels {
                   int64_t channels, int64_t lanes, Share);
     void (*scale_gradient)(const float* x, const float* delta, int64_t positions,
                            int64_t channels, int64_t lanes, float* gradient, Share);
+    void (*block_moments)(const ChannelSums&, const float* x, float* mean, float* squares, Share);
+    void (*block_gradient_sums)(const ChannelSums&, const float* delta, const float* x,
+                                const float* mean, float* sum, float* product, Share);
+    void (*combine)(const ChannelSums&, const float* delta, const float* x,
+                    const float* coefficients, float* x_delta, Share);
     void (*dropout)(const Dropout&, const float* x, float* y, Share);
 
     void (*add_up)(float* const* shards, int64_t count, int64_t shard_count, float* total, Share);

@@ -115,6 +115,30 @@ void scale_gradient(Plan&, std::string name, int x, int delta, int gradient, int
 void dropout(Plan&, std::string name, int x, int y, int random_slot, int64_t units, double rate,
              uint32_t layer);
 
+// Normalization (normalization.cpp). Sums over a block's images go to memory of the plan's own; the
+// stages that read those of all blocks are done together. `mean_slot` and so on hold one number for
+// each channel.
+int block_moments(Plan&, std::string name, int x, int64_t positions, int64_t channels);
+void channel_moments(Plan&, std::string name, int moments, int mean_slot, int variance_slot,
+                     int64_t positions, int64_t channels);
+int block_gradient_sums(Plan&, std::string name, int delta, int x, int mean_slot,
+                        int64_t positions, int64_t channels);
+void normalization_sums(Plan&, std::string name, int sums, int variance_slot, int gamma_gradient_slot,
+                        int beta_gradient_slot, double epsilon, int64_t channels);
+// Returns the memory of what x is multiplied by and what is added then; without a mean and a beta
+// (-1) nothing is added.
+int normalization_coefficients(Plan&, std::string name, int mean_slot, int variance_slot,
+                               int gamma_slot, int beta_slot, double epsilon, int64_t channels);
+void normalize(Plan&, std::string name, int coefficients, int x, int y, int64_t positions,
+               int64_t channels);
+// Returns the memory of f, g and h for which the gradient by x is f (delta + g x + h).
+int batch_normalize_gradient_coefficients(Plan&, std::string name, int mean_slot,
+                                          int variance_slot, int gamma_slot,
+                                          int gamma_gradient_slot, int beta_gradient_slot,
+                                          double epsilon, int64_t positions, int64_t channels);
+void batch_normalize_gradient(Plan&, std::string name, int coefficients, int delta, int x,
+                              int x_delta, int64_t positions, int64_t channels);
+
 // For gradients: clear the result before stages that are done together add to it; add up shards.
 void clear(Plan&, std::string name, int slot, int64_t size);
 void add_up(Plan&, std::string name, int gradient);

@@ -34,6 +34,11 @@ EXAMPLES = {
     "AveragePooling1D": (lambda **k: layers.AveragePooling1D(2, padding="same", **k), (5, 2)),
     "AveragePooling2D": (lambda **k: layers.AveragePooling2D((2, 3), 2, **k), (5, 6, 2)),
     "AveragePooling3D": (lambda **k: layers.AveragePooling3D(2, 1, "same", **k), (3, 2, 4, 2)),
+    # its moving averages are the last batch's statistics
+    "BatchNormalization": (
+        lambda **k: layers.BatchNormalization(momentum=0.0, epsilon=0.1, **k),
+        (3, 4, 2),
+    ),
     "Conv1D": (
         lambda **k: layers.Conv1D(4, 3, padding="causal", dilation_rate=2, groups=2, **k),
         (7, 2),
@@ -80,6 +85,10 @@ EXAMPLES = {
     "GlobalMaxPooling1D": (lambda **k: layers.GlobalMaxPooling1D(**k), (5, 2)),
     "GlobalMaxPooling2D": (lambda **k: layers.GlobalMaxPooling2D(**k), (4, 3, 2)),
     "GlobalMaxPooling3D": (lambda **k: layers.GlobalMaxPooling3D(keepdims=True, **k), (2, 3, 2, 2)),
+    "GroupBatchNormalization": (
+        lambda **k: layers.GroupBatchNormalization("p4", momentum=0.0, scale=False, **k),
+        (1, 2, 8),
+    ),
     "GroupConv2D": (
         lambda **k: layers.GroupConv2D(1, 2, "p4m", activation="tanh", **k),
         (2, 3, 8),

@@ -336,6 +336,58 @@ def scale(
 def scale_gradient(
     plan: Plan, name: str, x: int, delta: int, gradient: int, positions: int, channels: int
 ) -> None: ...
+def block_moments(plan: Plan, name: str, x: int, positions: int, channels: int) -> int: ...
+def channel_moments(
+    plan: Plan, name: str, moments: int, mean: int, variance: int, positions: int, channels: int
+) -> None: ...
+def block_gradient_sums(
+    plan: Plan, name: str, delta: int, x: int, mean: int, positions: int, channels: int
+) -> int: ...
+def normalization_sums(
+    plan: Plan,
+    name: str,
+    sums: int,
+    variance: int,
+    gamma_gradient: int,
+    beta_gradient: int,
+    epsilon: float,
+    channels: int,
+) -> None: ...
+def normalization_coefficients(
+    plan: Plan,
+    name: str,
+    mean: int,
+    variance: int,
+    gamma: int,
+    beta: int,
+    epsilon: float,
+    channels: int,
+) -> int: ...
+def normalize(
+    plan: Plan, name: str, coefficients: int, x: int, y: int, positions: int, channels: int
+) -> None: ...
+def batch_normalize_gradient_coefficients(
+    plan: Plan,
+    name: str,
+    mean: int,
+    variance: int,
+    gamma: int,
+    gamma_gradient: int,
+    beta_gradient: int,
+    epsilon: float,
+    positions: int,
+    channels: int,
+) -> int: ...
+def batch_normalize_gradient(
+    plan: Plan,
+    name: str,
+    coefficients: int,
+    delta: int,
+    x: int,
+    x_delta: int,
+    positions: int,
+    channels: int,
+) -> None: ...
 def dropout(
     plan: Plan, name: str, x: int, y: int, random: int, units: int, rate: float, layer: int
 ) -> None: ...

@@ -24,11 +24,13 @@ def network():
             layers.Rescaling(0.5, 0.1),
             layers.Conv2D(7, 3, activation="relu"),
             layers.MaxPooling2D(2, padding="same"),
+            layers.BatchNormalization(),
             layers.Conv2D(6, 2, groups=1, dilation_rate=2, padding="same", activation="gelu"),
             layers.AveragePooling2D(2, 1),
             layers.Dropout(0.3),
             layers.Flatten(),
             layers.Dense(150, activation="tanh"),
+            layers.BatchNormalization(),
             layers.Dense(5, activation="softmax"),
         ]
     )

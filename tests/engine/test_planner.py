@@ -425,7 +425,9 @@ RULES = [(name, rule) for name, operator in OPERATORS.items() for rule in operat
 def test_gradient_rules_speak_of_operands_that_exist(name: str, rule: Gradient):
     operator = OPERATORS[name]
     assert set(rule.of.split()) <= set(operator.reads.split())
-    known = {*operator.reads.split(), *operator.writes.split(), "δ"}
+    earlier = operator.gradients[: operator.gradients.index(rule)]
+    computed = {f"δ{operand}" for r in earlier if r.operator for operand in r.of.split()}
+    known = {*operator.reads.split(), *operator.writes.split(), "δ", *computed}
     assert set(rule.reads.split()) <= known
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convlet import ops
-from convlet.engine import Buffer, Builder, Program, plan, run
+from convlet.engine import Buffer, Builder, Program, Variable, plan, run
 from convlet.engine.operators import OPERATORS
 from numerics import (
     SumOfSquares,
@@ -107,6 +107,32 @@ def scale(builder: Builder, x: Buffer) -> Buffer:
     return builder.apply("scale", x, gamma, shape=x.shape)
 
 
+def constant(name: str, value: float) -> Variable:
+    """Return numbers that training leaves alone, one for each channel."""
+    values = value + np.arange(CHANNELS) / 10
+    return Variable(name, (CHANNELS,), "float64", lambda *_: values, 0, trainable=False)
+
+
+def normalize(builder: Builder, x: Buffer) -> Buffer:
+    statistics = builder.parameter(constant("mean", -0.2)), builder.parameter(constant("var", 0.5))
+    affine = builder.parameter(variable("gamma", CHANNELS)), builder.parameter(constant("beta", 1))
+    return builder.apply("normalize", x, *statistics, *affine, shape=x.shape, epsilon=0.1)
+
+
+def batch_normalize(builder: Builder, x: Buffer) -> Buffer:
+    """Return x normalized with gamma, then its activation normalized without, and a new average."""
+    moving = constant("moving", 3)
+    for gamma in (variable("gamma", CHANNELS), constant("one", 1)):
+        moments = builder.apply_all("channel_moments", x, shape=(CHANNELS,), per_image=False)
+        affine = builder.parameter(gamma), builder.parameter(variable("beta", CHANNELS))
+        x = builder.apply("batch_normalize", x, *moments, *affine, shape=x.shape, epsilon=0.01)
+        x = builder.apply("activation", x, shape=x.shape, function="tanh")
+        options = {"shape": (CHANNELS,), "per_image": False, "momentum": 0.75}
+        latest = builder.latest(moving)
+        builder.update(moving, builder.apply("moving_average", latest, moments[0], **options))
+    return x
+
+
 def add(builder: Builder, x: Buffer) -> Buffer:
     """Return a diamond: x plus what a layer makes of x."""
     other = add_dense(builder, x, variable("dense", CHANNELS, CHANNELS))
@@ -162,6 +188,8 @@ NETWORKS: dict[str, Callable[[Builder, Buffer], Buffer]] = {
     "stochastic_pool": pooling("stochastic_pool", layer=7),
     "stochastic_pool_mean": pooling("stochastic_pool_mean"),
     "scale": scale,
+    "normalize": normalize,
+    "batch_normalize": batch_normalize,
     "activation": channelwise("activation", function="tanh"),
     "activation_of_input": channelwise("activation_of_input", function="gelu"),
     "softmax": channelwise("softmax"),

@@ -14,21 +14,26 @@ from networks import SHARED
 
 h5py = pytest.importorskip("h5py")
 
-CHAINS = ["lecture_lenet", "lenet_20_50_500", "audio", "video"]
+CHAINS = ["lecture_lenet", "lenet_20_50_500", "audio", "video", "mobile"]
 GRAPHS = ["inception", "encoder_decoder"]
 ARGUMENTS = {
     "activation",
+    "depth_multiplier",
     "dilation_rate",
+    "epsilon",
     "filters",
     "groups",
     "interpolation",
     "keepdims",
     "kernel_size",
     "name",
+    "max_value",
+    "momentum",
     "padding",
     "pool_size",
     "size",
     "strides",
+    "target_shape",
     "units",
     "use_bias",
 }

@@ -28,6 +28,7 @@ class Builder:
         self.buffers: dict[str, Buffer] = {}
         self.feeds: list[str] = []
         self.variables: dict[str, Variable] = {}
+        self.updates: dict[str, str] = {}
         self._scope: tuple[str, ...] = ()
 
     @property
@@ -82,6 +83,15 @@ class Builder:
         self.variables[buffer.name] = variable
         return buffer
 
+    def latest(self, variable: Variable) -> Buffer:
+        """Return the buffer of what `update` gave a variable last, or else of its value."""
+        buffer = self.parameter(variable)
+        return self.buffers[self.updates.get(buffer.name, buffer.name)]
+
+    def update(self, variable: Variable, value: Buffer) -> None:
+        """Let a training step replace a variable's value by what a buffer then holds."""
+        self.updates[self.parameter(variable).name] = value.name
+
     def tied(self, variable: Variable, index: np.ndarray) -> Buffer:
         """Return the buffer of a kernel that is laid out from a variable; see `convlet.ops.tie`."""
         weights = self.parameter(variable)
@@ -102,7 +112,18 @@ class Builder:
         per_image: bool = True,
         **attributes: Any,
     ) -> Buffer:
-        """Append an instruction and return the buffer that it writes first.
+        """Append an instruction and return the buffer that it writes first; see `apply_all`."""
+        return self.apply_all(operator, *reads, shape=shape, per_image=per_image, **attributes)[0]
+
+    def apply_all(
+        self,
+        operator: str,
+        *reads: Buffer,
+        shape: tuple[int, ...],
+        per_image: bool = True,
+        **attributes: Any,
+    ) -> tuple[Buffer, ...]:
+        """Append an instruction and return the buffers that it writes.
 
         Parameters
         ----------
@@ -133,4 +154,4 @@ class Builder:
                 self.layer,
             )
         )
-        return writes[0]
+        return tuple(writes)

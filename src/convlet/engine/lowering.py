@@ -31,10 +31,14 @@ _IN_PLACE = (
     "activation_gradient",
     "add",
     "add_bias",
+    "batch_normalize",
+    "batch_normalize_gradient",
     "dropout",
     "maximum",
     "minimum",
     "multiply",
+    "normalize",
+    "normalize_gradient",
     "rescale",
     "rescale_gradient",
     "scale",
@@ -44,7 +48,16 @@ _IN_PLACE = (
     "log_softmax_gradient",
 )
 _PAST_THE_END = 256  # bytes that kernels may read behind a buffer of a single image
-_ON_WEIGHTS = ("tie", "tie_gradient")
+_ON_WEIGHTS = ("tie", "tie_gradient", "moving_average")
+# Statistics of the whole batch, which what comes behind them waits for.
+_STATISTICS = ("channel_moments", "normalization_sums")
+# Those that multiply by a coefficient of each channel.
+_NORMALIZATIONS = (
+    "normalize",
+    "normalize_gradient",
+    "batch_normalize",
+    "batch_normalize_gradient",
+)
 _RESHAPES = ("reshape", "reshape_gradient")
 _TRANSPOSED = ("conv_input_gradient", "conv_transpose", "dense_input_gradient")
 _PYTHON = ("python", "python_gradient", "loss", "loss_gradient")
@@ -107,11 +120,13 @@ class Lowering:
         self.before: list[Instruction] = []
         self.after: list[Instruction] = []
         self.segments: list[Segment] = []
-        self._untied: set[str] = set()
+        self._added_afterwards: set[str] = set()
         self._lanes = lanes
         self._alias: dict[str, str] = {}
         self._buffers: dict[str, int] = {}
         self._packed: dict[str, int] = {}
+        self._block_sums: dict[str, int] = {}
+        self._coefficients: dict[str, int] = {}
         self._gradients: dict[str, _Gradient] = {}
         self._made_by_python: set[str] = set()
         self._fetched: set[str] = set()
@@ -143,12 +158,14 @@ class Lowering:
             is_sum_of_gradients = (
                 first.operator == "add" and not self.program.buffers[first.writes[0]].per_image
             )
-            is_sum_of_tied = is_sum_of_gradients and self._untied.intersection(first.reads)
+            is_sum_of_made = is_sum_of_gradients and self._added_afterwards.intersection(
+                first.reads
+            )
             if first.operator == "tie":
                 self.before.append(first)
-            elif first.operator == "tie_gradient" or is_sum_of_tied:
+            elif first.operator in ("tie_gradient", "moving_average") or is_sum_of_made:
                 self.after.append(first)
-                self._untied.add(first.writes[0])
+                self._added_afterwards.add(first.writes[0])
             elif first.operator in _RESHAPES:
                 self._alias[first.writes[0]] = first.reads[0]
             elif is_sum_of_gradients and not self._made_by_python.intersection(first.reads):
@@ -157,6 +174,8 @@ class Lowering:
             else:
                 if is_sum_of_gradients or (first.operator in _PYTHON and first.whole_batch):
                     self._made_by_python.update(step.writes)
+                elif first.operator == "normalization_sums":
+                    self._added_afterwards.update(first.writes)
                 rest.append(step)
         return rest
 
@@ -181,8 +200,8 @@ class Lowering:
     def _cut(self, steps: list[Step]) -> tuple[list[list[Step]], list[Step]]:
         """Return the steps in groups that run without Python or are one step of Python's.
 
-        And those that sum over the whole batch, which come last: they are gradients of weights,
-        which nobody in the program reads.
+        A group ends behind statistics of the batch. And those that sum over the whole batch, which
+        come last: they are gradients of weights, which nobody in the program reads.
         """
         groups: list[list[Step]] = [[]]
         last: list[Step] = []
@@ -191,6 +210,9 @@ class Lowering:
         for step in steps:
             if self._is_python([step]):
                 groups += [[step], []]
+            elif step.kind in _STATISTICS:
+                groups[-1].append(step)
+                groups.append([])
             elif step.whole_batch and self.root(step.writes[0]) not in summed_by_blocks:
                 last.append(step)
             else:
@@ -258,7 +280,9 @@ class Lowering:
 
     def _write(self, groups: list[list[Step]]) -> None:
         self.plan.begin_phase(True)
-        self._pack_kernels([step for group in groups for step in group])
+        all_steps = [step for group in groups for step in group]
+        self._pack_kernels(all_steps)
+        self._make_coefficients(all_steps)
         self._clear_gradients()
         phase = 1
         for number, group in enumerate(groups):
@@ -266,6 +290,8 @@ class Lowering:
                 self.segments[-1].python = group[0]
                 self.segments[-1].stages_before_python = len(self.plan.take_profile())
                 continue
+            if not self.segments or self.segments[-1].python is not None:
+                self.segments.append(Segment(phase, phase))
             self.plan.begin_phase(False)
             if number == len(groups) - 1:
                 self._fetch_for(self._last_steps)
@@ -274,8 +300,13 @@ class Lowering:
                 self._write_step(step)
                 self._hand_out(step)
             self._fetched.clear()
-            self.segments.append(Segment(phase, phase + 1))
             phase += 1
+            if group and group[-1].kind in _STATISTICS:
+                self.plan.begin_phase(True)
+                self._write_statistics(group[-1])
+                self._make_coefficients(all_steps, group[-1])
+                phase += 1
+            self.segments[-1].last_phase = phase
         self.plan.begin_phase(True)
         for step in self._last_steps:
             self._write_step(step)
@@ -339,6 +370,32 @@ class Lowering:
             self.plan, name, kernel, table, step.tile, shape, is_transposed
         )
         self._packed[instruction.writes[0]] = packed
+
+    def _make_coefficients(self, steps: Sequence[Step], statistics: Step | None = None) -> None:
+        """Find what channels are multiplied by, as soon as there is what it depends on.
+
+        That is with the kernels, or behind statistics of the batch.
+        """
+        made_by = {name: s for s in steps if s.kind in _STATISTICS for name in s.writes}
+        for step in steps:
+            if step.kind not in _NORMALIZATIONS:
+                continue
+            makers = [made_by[name] for name in step.reads if name in made_by]
+            if (makers[-1] if makers else None) is statistics:
+                self._coefficients[step.writes[0]] = self._coefficients_of(step.instructions[0])
+
+    def _coefficients_of(self, instruction: Instruction) -> int:
+        name, epsilon = f"{instruction.layer}: coefficients", instruction.attributes["epsilon"]
+        if instruction.operator == "batch_normalize_gradient":
+            _, x, *statistics = instruction.reads
+            operands: Any = [*map(self.slot, statistics), epsilon, *self._grid(x)]
+            return _native.batch_normalize_gradient_coefficients(self.plan, name, *operands)
+        x, *statistics = instruction.reads
+        slots = [self.slot(n) for n in statistics]
+        if instruction.operator == "normalize_gradient":
+            slots = [-1, *slots, -1]
+        operands = [*slots, epsilon, self._grid(x)[1]]
+        return _native.normalization_coefficients(self.plan, name, *operands)
 
     def _clear_gradients(self) -> None:
         for step in self._last_steps:
@@ -648,6 +705,60 @@ class Lowering:
         gradient, grid = self._gradient(instruction.writes[0]), self._grid(instruction.reads[0])
         _native.scale_gradient(self.plan, step.name, x, delta, gradient, *grid)
 
+    def _statistics(self, step: Step) -> None:
+        """Write sums over each block; `_write_statistics` puts them together."""
+        (instruction,) = step.instructions
+        positions, channels = self._grid(instruction.reads[0])
+        if instruction.operator == "channel_moments":
+            x = self._buffer(instruction.reads[0])
+            sums = _native.block_moments(self.plan, step.name, x, positions, channels)
+        else:
+            delta, x = (self._buffer(name) for name in instruction.reads[:2])
+            mean = self.slot(instruction.reads[2])
+            sums = _native.block_gradient_sums(
+                self.plan, step.name, delta, x, mean, positions, channels
+            )
+        self._block_sums[instruction.writes[0]] = sums
+
+    def _write_statistics(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        name, sums = f"{step.name}: sum of blocks", self._block_sums[instruction.writes[0]]
+        first, second = map(self.slot, instruction.writes)
+        positions, channels = self._grid(instruction.reads[0])
+        if instruction.operator == "channel_moments":
+            _native.channel_moments(self.plan, name, sums, first, second, positions, channels)
+            return
+        variance, epsilon = self.slot(instruction.reads[3]), instruction.attributes["epsilon"]
+        _native.normalization_sums(
+            self.plan, name, sums, variance, first, second, epsilon, channels
+        )
+
+    def _normalize(self, step: Step) -> None:
+        """Write a normalization, or its gradient where the statistics are given."""
+        (instruction,) = step.instructions
+        x, y, coefficients = instruction.reads[0], instruction.writes[0], self._coefficients
+        _native.normalize(
+            self.plan,
+            step.name,
+            coefficients[y],
+            self._buffer(x),
+            self._buffer(y),
+            *self._grid(x),
+        )
+
+    def _batch_normalize_gradient(self, step: Step) -> None:
+        (instruction,) = step.instructions
+        delta, x, x_delta = *instruction.reads[:2], instruction.writes[0]
+        _native.batch_normalize_gradient(
+            self.plan,
+            step.name,
+            self._coefficients[x_delta],
+            self._buffer(delta),
+            self._buffer(x),
+            self._buffer(x_delta),
+            *self._grid(x),
+        )
+
     def _dropout(self, step: Step) -> None:
         (instruction,) = step.instructions
         x, random = instruction.reads
@@ -719,6 +830,12 @@ _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
     "rescale_gradient": Lowering._rescale,
     "scale": Lowering._scale,
     "scale_gradient": Lowering._scale_gradient,
+    "channel_moments": Lowering._statistics,
+    "normalization_sums": Lowering._statistics,
+    "normalize": Lowering._normalize,
+    "normalize_gradient": Lowering._normalize,
+    "batch_normalize": Lowering._normalize,
+    "batch_normalize_gradient": Lowering._batch_normalize_gradient,
     "dropout": Lowering._dropout,
 }
 """Who writes the stages of a step; tests check that no operator is missing."""

@@ -3,7 +3,8 @@
 One line an operator. Operands are named as in the formulas; ``δ`` stands for the gradient of the
 first thing written. ``gradients`` says, for each operand that has one, which operator computes it
 from which operands; the gradient operator gets the same attributes. An operand whose gradient is δ
-itself names no operator. ``*weights`` stands for any number of operands.
+itself names no operator. ``*weights`` stands for any number of operands. A gradient may read those
+that an earlier rule of its operator computes: ``δgamma`` is what that rule writes for ``gamma``.
 """
 
 from __future__ import annotations
@@ -164,6 +165,35 @@ OPERATORS: dict[str, Operator] = {
         (Gradient("x", "scale", "δ gamma"), Gradient("gamma", "scale_gradient", "x δ")),
     ),
     "scale_gradient": Operator(ops.scale_gradient, "x δ", "δgamma"),
+    # normalization: by given statistics, or by those of the batch, which the images wait for
+    "channel_moments": Operator(ops.channel_moments, "x", "mean variance", whole_batch=True),
+    "moving_average": Operator(ops.moving_average, "average value", "new_average"),
+    "normalize": Operator(
+        ops.normalize,
+        "x mean variance gamma beta",
+        "y",
+        (
+            Gradient("gamma beta", "normalization_sums", "δ x mean variance"),
+            Gradient("x", "normalize_gradient", "δ variance gamma"),
+        ),
+    ),
+    "normalize_gradient": Operator(ops.normalize_gradient, "δ variance gamma", "δx"),
+    # its mean and variance are x's own moments, and the gradient by x is that through them, too
+    "batch_normalize": Operator(
+        ops.normalize,
+        "x mean variance gamma beta",
+        "y",
+        (
+            Gradient("gamma beta", "normalization_sums", "δ x mean variance"),
+            Gradient("x", "batch_normalize_gradient", "δ x mean variance gamma δgamma δbeta"),
+        ),
+    ),
+    "normalization_sums": Operator(
+        ops.normalization_sums, "δ x mean variance", "δgamma δbeta", whole_batch=True
+    ),
+    "batch_normalize_gradient": Operator(
+        ops.batch_normalize_gradient, "δ x mean variance gamma δgamma δbeta", "δx"
+    ),
     "add": Operator(ops.add, "x y", "z", (Gradient("x"), Gradient("y"))),
     # what makes one of several
     "multiply": Operator(

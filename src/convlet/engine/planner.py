@@ -94,6 +94,7 @@ def plan_heads(builder: Builder, heads: Sequence[Head]) -> Program:
         gradients,
         tuple(head.output.name for head in heads),
         tuple(losses),
+        dict(builder.updates),
     )
 
 
@@ -174,8 +175,7 @@ class _Differentiation:
                 delta = self._total(written, instruction.layer)
             else:
                 continue
-            for rule in OPERATORS[instruction.operator].gradients:
-                self._apply(rule, instruction, delta, needed)
+            self._differentiate(instruction, delta, needed)
             if losses.get(written, 1.0) != 1.0:
                 self._weigh(instruction, losses[written])
         trainable = [name for name, v in self._variables.items() if v.trainable]
@@ -219,24 +219,38 @@ class _Differentiation:
         self._buffers[unique] = Buffer(unique, buffer.shape, buffer.per_image)
         return unique
 
-    def _apply(
-        self, rule: Gradient, instruction: Instruction, delta: str | None, needed: set[str]
-    ) -> None:
+    def _differentiate(self, instruction: Instruction, delta: str | None, needed: set[str]) -> None:
+        """Append the gradient operators of an instruction, and note what flows from them where."""
         operator = OPERATORS[instruction.operator]
         operands = bind(operator.reads, instruction.reads)
-        targets = [name for operand in rule.of.split() for name in operands[operand]]
-        if not needed.intersection(targets):
-            return
         known = operands | bind(operator.writes, instruction.writes)
         if delta is not None:
             known["δ"] = (delta,)
-        if rule.operator is None:
-            self._flows[targets[0]] += known["δ"]
-            return
-        reads = tuple(name for operand in rule.reads.split() for name in known[operand])
-        writes = tuple(self._gradient_buffer(name) for name in targets)
-        self.instructions.append(
-            Instruction(rule.operator, reads, writes, instruction.attributes, instruction.layer)
-        )
-        for target, gradient in zip(targets, writes, strict=True):
-            self._flows[target].append(gradient)
+        for rule in _needed_rules(operator.gradients, operands, needed):
+            targets = [name for operand in rule.of.split() for name in operands[operand]]
+            if rule.operator is None:
+                self._flows[targets[0]] += known["δ"]
+                continue
+            reads = tuple(name for operand in rule.reads.split() for name in known[operand])
+            writes = tuple(self._gradient_buffer(name) for name in targets)
+            self.instructions.append(
+                Instruction(rule.operator, reads, writes, instruction.attributes, instruction.layer)
+            )
+            for target, gradient in zip(targets, writes, strict=True):
+                self._flows[target].append(gradient)
+            known |= bind(" ".join(f"δ{operand}" for operand in rule.of.split()), writes)
+
+
+def _needed_rules(
+    rules: tuple[Gradient, ...], operands: dict[str, tuple[str, ...]], needed: set[str]
+) -> list[Gradient]:
+    """Return the rules for gradients that are needed, or that a later needed one reads."""
+    chosen: list[Gradient] = []
+    read: set[str] = set()
+    for rule in reversed(rules):
+        of = rule.of.split()
+        targets = {name for operand in of for name in operands[operand]}
+        if needed & targets or read.intersection(f"δ{operand}" for operand in of):
+            chosen.insert(0, rule)
+            read.update(rule.reads.split())
+    return chosen

@@ -94,6 +94,9 @@ class Program:
     losses : tuple of (str or None)
         For each output, what each target adds to its loss, which is their sum; None where there is
         none, as in a program for prediction.
+    updates : mapping of str to str
+        For each variable's buffer that a training step replaces without a gradient, such as a
+        moving average, the buffer of its next value.
     """
 
     forward: tuple[Instruction, ...]
@@ -104,6 +107,7 @@ class Program:
     gradients: Mapping[str, str]
     outputs: tuple[str, ...]
     losses: tuple[str | None, ...]
+    updates: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def instructions(self) -> tuple[Instruction, ...]:
@@ -143,7 +147,8 @@ class Program:
     def results(self) -> frozenset[str]:
         """Buffers that outlive a run."""
         losses = (loss for loss in self.losses if loss is not None)
-        return frozenset((*self.outputs, *losses, *self.gradients.values()))
+        new = (*self.gradients.values(), *self.updates.values())
+        return frozenset((*self.outputs, *losses, *new))
 
     @cached_property
     def releases(self) -> tuple[tuple[str, ...], ...]:

@@ -51,6 +51,7 @@ from convlet.layers.moving import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from convlet.layers.normalization import BatchNormalization, GroupBatchNormalization
 from convlet.layers.orbit import OrbitMaxPooling
 from convlet.layers.pooling import (
     AveragePooling1D,
@@ -118,6 +119,7 @@ for _layer in (
     AveragePooling2D,
     AveragePooling3D,
     Concatenate,
+    BatchNormalization,
     Conv1D,
     Conv1DTranspose,
     Conv2D,
@@ -139,6 +141,7 @@ for _layer in (
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
+    GroupBatchNormalization,
     GroupConv2D,
     GroupPooling2D,
     InputLayer,
@@ -201,6 +204,7 @@ __all__ = [
     "AvgPool1D",
     "AvgPool2D",
     "AvgPool3D",
+    "BatchNormalization",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -234,6 +238,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupBatchNormalization",
     "GroupConv2D",
     "GroupPooling2D",
     "Input",

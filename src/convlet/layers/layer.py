@@ -20,17 +20,25 @@ from convlet.serialization import Configurable, constructor_parameters, snake_ca
 Shape = tuple[int | None, ...]
 _FLOAT_TYPES = ("float32", "float64")
 
-# Keras's arguments that may be spelled out as long as they ask for nothing: None, or these words.
-_NEUTRAL: dict[str, tuple[str, ...]] = {
+# Keras's arguments that may be spelled out as long as they ask for nothing: None, or these values.
+_NEUTRAL: dict[str, tuple[str | bool | float, ...]] = {
     "activity_regularizer": (),
     "alpha_constraint": (),
     "alpha_regularizer": (),
+    "beta_constraint": (),
+    "beta_regularizer": (),
     "bias_constraint": (),
     "bias_regularizer": (),
     "data_format": ("channels_last",),
+    "gamma_constraint": (),
+    "gamma_regularizer": (),
     "kernel_constraint": (),
     "kernel_regularizer": (),
     "noise_shape": (),
+    "renorm": (False,),
+    "renorm_clipping": (),
+    "renorm_momentum": (0.99,),
+    "synchronized": (False,),
 }
 
 
@@ -62,7 +70,7 @@ def _refuse(cls: type, unknown: dict[str, Any]) -> None:
     """Raise a ValueError for an argument that a layer has not, with the name that it resembles."""
     for name, value in unknown.items():
         if name in _NEUTRAL:
-            if value is None or (isinstance(value, str) and value in _NEUTRAL[name]):
+            if value is None or any(type(value) is type(v) and value == v for v in _NEUTRAL[name]):
                 continue
             raise ValueError(f"{cls.__name__}: {name} is not supported, got {value!r}")
         known = constructor_parameters(cls)
@@ -484,7 +492,10 @@ class Layer(Configurable):
         if "random" in builder.feeds:
             feeds["random"] = np.array([random.next_seed(), 0], np.uint64)
         heads = [Head(buffer) for buffer in leaves(outputs)]
-        results = run(plan_heads(builder, heads), feeds)
+        program = plan_heads(builder, heads)
+        results = run(program, feeds)
+        for path, new in program.updates.items():
+            program.variables[path].adopt(results[new])
         return mapped(lambda buffer: results[buffer.name], outputs)
 
     # --- configuration ---

@@ -237,9 +237,9 @@ class Model(Layer):
         shapes : tuple of int
             Shape of one sample, for each input.
         """
-        # what is trained matters to training alone
-        trainable = tuple(v.trainable for v in self.weights) if mode == "train" else ()
-        key = (mode, shapes, trainable, self.version)
+        # what is frozen matters to training alone
+        frozen = tuple(v.frozen for v in self.weights) if mode == "train" else ()
+        key = (mode, shapes, frozen, self.version)
         program = self._programs.get(key)
         if program is None:
             if len(shapes) != len(self.input_names):

@@ -84,8 +84,9 @@ class TrainingState:
         optimizer: Optimizer,
         variables: Mapping[str, Variable],
         gradients: Mapping[str, np.ndarray],
+        updates: Mapping[str, np.ndarray],
     ) -> None:
-        """Make one step with every variable that has a gradient.
+        """Make one step with every variable that has a gradient, and replace those with an update.
 
         Raises
         ------
@@ -97,8 +98,10 @@ class TrainingState:
             for path, g in gradients.items()
         ]
         steps = optimizer.update_all(before, self.iterations)
-        for path, step in zip(gradients, steps, strict=True):
-            if not step.is_finite:
+        is_finite = {path: bool(np.isfinite(value).all()) for path, value in updates.items()}
+        is_finite |= {path: step.is_finite for path, step in zip(gradients, steps, strict=True)}
+        for path, finite in is_finite.items():
+            if not finite:
                 raise NonFiniteLossError(f"the step would make {path} infinite")
         self._good = {}
         for path, weight, step in zip(gradients, before, steps, strict=True):
@@ -106,6 +109,12 @@ class TrainingState:
             variable.adopt(step.value)
             self.slots[path], self._made_for[path] = step.slots, variable
             self._good[path] = weight.value, weight.slots, variable.value
+        for path, value in updates.items():
+            variable = variables[path]
+            before_it = variable.value
+            variable.adopt(value)
+            self._made_for[path] = variable
+            self._good[path] = before_it, {}, variable.value
         self.iterations += 1
 
     def _slots_of(self, optimizer: Optimizer, path: str, variable: Variable) -> Slots:

@@ -101,7 +101,8 @@ def train_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray
         model.state.step_back()
         raise NonFiniteLossError(f"the loss became {total}")
     gradients = {path: results[buffer] for path, buffer in program.gradients.items()}
-    model.state.update(model.optimizer, program.variables, gradients)
+    updates = {path: results[buffer] for path, buffer in program.updates.items()}
+    model.state.update(model.optimizer, program.variables, gradients, updates)
     return losses, [results[name] for name in program.outputs]
 
 

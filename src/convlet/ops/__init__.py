@@ -54,6 +54,14 @@ from convlet.ops.merging import (
     minimum_gradient,
     multiply,
 )
+from convlet.ops.normalization import (
+    batch_normalize_gradient,
+    channel_moments,
+    moving_average,
+    normalization_sums,
+    normalize,
+    normalize_gradient,
+)
 from convlet.ops.pooling import (
     average_pool,
     average_pool_gradient,
@@ -97,7 +105,9 @@ __all__ = [
     "add_bias",
     "average_pool",
     "average_pool_gradient",
+    "batch_normalize_gradient",
     "bias_gradient",
+    "channel_moments",
     "concatenate",
     "concatenate_gradient",
     "conv",
@@ -131,7 +141,11 @@ __all__ = [
     "maximum_gradient",
     "minimum",
     "minimum_gradient",
+    "moving_average",
     "multiply",
+    "normalization_sums",
+    "normalize",
+    "normalize_gradient",
     "pad_table",
     "repeat_table",
     "rescale",

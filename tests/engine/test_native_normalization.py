@@ -1,0 +1,143 @@
+"""Normalization in the C++ core: statistics of any batch in blocks of any width."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convlet import config, layers
+from convlet.engine import Variable, reference
+from convlet.engine.native import NativeProgram
+from native_runs import (
+    BATCHES,
+    BEST,
+    INSTRUCTION_SETS,
+    LANES,
+    assert_near,
+    behind_dense,
+    normal_feeds,
+    program_of,
+    run_natively,
+)
+from numerics import add_dense, variable
+
+
+def channel_variable(name, channels):
+    """Return a number for each channel, around 1."""
+    values = 1 + np.sin(np.arange(channels) + len(name)) / 2
+    return Variable(name, (channels,), "float32", lambda *_: values.astype(np.float32), 0)
+
+
+def batch_normalized(builder, x, epsilon=1e-3):
+    channels = x.shape[-1]
+    moments = builder.apply_all("channel_moments", x, shape=(channels,), per_image=False)
+    affine = [builder.parameter(channel_variable(name, channels)) for name in ("gamma", "beta")]
+    return builder.apply("batch_normalize", x, *moments, *affine, shape=x.shape, epsilon=epsilon)
+
+
+grids = st.lists(st.integers(1, 7), max_size=3).map(tuple)
+
+
+@given(
+    grids,
+    st.integers(1, 35),
+    st.sampled_from(BATCHES),
+    st.sampled_from(INSTRUCTION_SETS),
+    st.sampled_from(LANES),
+)
+@settings(max_examples=60, deadline=None)
+def test_batch_normalization_of_any_shape(grid, channels, images, instruction_set, lanes):
+    """Behind a layer, so that its input's gradient is asked for, and before one."""
+
+    def network(builder, x):
+        y = batch_normalized(builder, x, epsilon=1.0)
+        y = builder.apply("activation", y, shape=y.shape, function="tanh")
+        return add_dense(builder, y, variable("after", channels, 3, dtype="float32"))
+
+    program = program_of(behind_dense(network, channels), (*grid, 2))
+    feeds = normal_feeds(program, images)
+    assert_near(program, feeds, instruction_set, lanes, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("lanes", LANES)
+def test_normalizations_one_behind_the_other_and_beside_each_other(lanes, instruction_set):
+    def network(builder, x):
+        first, second = batch_normalized(builder, x), batch_normalized(builder, x, 0.5)
+        y = builder.apply("add", first, second, shape=x.shape)
+        y = builder.apply("activation", y, shape=x.shape, function="sigmoid")
+        return builder.apply("add", batch_normalized(builder, y), x, shape=x.shape)
+
+    program = program_of(behind_dense(network, 5), (3, 2))
+    feeds = normal_feeds(program, 19)
+    assert_near(program, feeds, instruction_set, lanes, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("images", [17, 40])
+def test_moments_far_from_zero_keep_their_digits(images, lanes, instruction_set):
+    """Sums of squares in float32 would have no digit of a variance of 1 around 10,000."""
+    x = np.random.default_rng(1).normal(1e4, 1, (images, 4, 3, 5)).astype(np.float32)
+    program = program_of(batch_normalized, x.shape[1:], training=False)
+    exact = x.astype(np.float64)
+    exact = (exact - exact.mean((0, 1, 2))) / np.sqrt(exact.var((0, 1, 2)) + 1e-3)
+    gamma, beta = (channel_variable(name, 5).value for name in ("gamma", "beta"))
+    found = run_natively(program, {"input": x}, instruction_set, lanes)[program.output]
+    np.testing.assert_allclose(found, exact * gamma + beta, atol=5e-3)
+
+
+@pytest.mark.parametrize("lanes", [16, 32, 64])
+def test_lanes_without_an_image_count_in_no_statistic_and_have_no_gradient(lanes):
+    """The bias behind and the kernel before would see what such lanes hold."""
+
+    def network(builder, x):
+        x = batch_normalized(builder, x)
+        bias = builder.parameter(channel_variable("bias", x.shape[-1]))
+        return builder.apply("add_bias", x, bias, shape=x.shape)
+
+    program = program_of(behind_dense(network, 3), (2, 2))
+    alone = run_natively(program, normal_feeds(program, 5), BEST, 1)
+    found = run_natively(program, normal_feeds(program, 5), BEST, lanes)
+    for name, array in alone.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_not_a_number_stays_in_its_channel(instruction_set, lanes):
+    program = program_of(batch_normalized, (2, 3), training=False)
+    x = np.random.default_rng(2).normal(size=(18, 2, 3)).astype(np.float32)
+    x[17, 1, 1] = np.nan
+    found = run_natively(program, {"input": x}, instruction_set, lanes)[program.output]
+    assert np.isnan(found[..., 1]).all()
+    assert np.isfinite(found[..., [0, 2]]).all()
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("images", [1, 33, 200])
+def test_the_bits_do_not_depend_on_the_number_of_threads(images, lanes):
+    program = program_of(behind_dense(batch_normalized, 35), (5, 3))
+    feeds, before, found = normal_feeds(program, images), config.threads(), []
+    try:
+        for threads in (1, 2, 5):
+            config.set_threads(threads)
+            found.append(NativeProgram(program, images, BEST, lanes).run(feeds))
+    finally:
+        config.set_threads(before)
+    for name, array in found[0].items():
+        for other in found[1:]:
+            np.testing.assert_array_equal(other[name], array, name)
+
+
+def test_a_prediction_follows_new_averages():
+    """What channels are multiplied by is kept between predictions, until an average changes."""
+    layer = layers.BatchNormalization()
+    layer.ensure_built((None, 2))
+    program = program_of(lambda builder, x: layer.trace(builder, x), (2,), training=False)
+    native = NativeProgram(program, 3, BEST)
+    feeds = {"input": np.ones((3, 2), np.float32)}
+    for mean in ([0, 0], [0, 0], [1, 2]):
+        layer.moving_mean.assign(mean)
+        expected = reference.run(program, feeds)[program.output]
+        np.testing.assert_allclose(native.run(feeds)[program.output], expected, rtol=1e-6)
