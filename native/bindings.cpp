@@ -236,7 +236,33 @@ void define_stages(nb::module_& m) {
     m.def("batch_normalize_gradient_coefficients",
           &convlet::batch_normalize_gradient_coefficients);
     m.def("batch_normalize_gradient", &convlet::batch_normalize_gradient);
+    m.def("standardize", [](Plan& plan, std::string name, int64_t outer, int64_t sets,
+                            int64_t inner, float epsilon, int x, int y) {
+        convlet::standardize(plan, std::move(name), {outer, sets, inner}, epsilon, x, y);
+    });
+    m.def("standardize_gradient",
+          [](Plan& plan, std::string name, int64_t outer, int64_t sets, int64_t inner,
+             float epsilon, int delta, int x, int x_delta) {
+              convlet::standardize_gradient(plan, std::move(name), {outer, sets, inner}, epsilon,
+                                            delta, x, x_delta);
+          });
+    m.def("local_response_normalization",
+          [](Plan& plan, std::string name, int64_t radius, float bias, float alpha, float beta,
+             int x, int y, int64_t positions, int64_t channels) {
+              convlet::local_response_normalization(plan, std::move(name),
+                                                    {radius, bias, alpha, beta}, x, y, positions,
+                                                    channels);
+          });
+    m.def("local_response_normalization_gradient",
+          [](Plan& plan, std::string name, int64_t radius, float bias, float alpha, float beta,
+             int delta, int x, int x_delta, int64_t positions, int64_t channels) {
+              convlet::local_response_normalization_gradient(plan, std::move(name),
+                                                             {radius, bias, alpha, beta}, delta, x,
+                                                             x_delta, positions, channels);
+          });
     m.def("dropout", &convlet::dropout);
+    m.def("spatial_dropout", &convlet::spatial_dropout);
+    m.def("gaussian_noise", &convlet::gaussian_noise);
     m.def("clear", &convlet::clear);
     m.def("add_up", &convlet::add_up);
 }

@@ -33,7 +33,9 @@ namespace CONVLET_TARGET {
 #include "kernels/losses.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/merging.hpp"
+#include "kernels/noise.hpp"
 #include "kernels/normalization.hpp"
+#include "kernels/set_normalization.hpp"
 #include "kernels/window_reductions.hpp"
 #include "kernels/optimizers.hpp"
 
@@ -88,7 +90,13 @@ const Kernels KERNELS = {
     block_moments,
     block_gradient_sums,
     combine,
+    standardize,
+    standardize_gradient,
+    local_response_normalization,
+    local_response_normalization_gradient,
     dropout,
+    spatial_dropout,
+    gaussian_noise,
     add_up,
     gradient_descent,
 };

@@ -224,6 +224,18 @@ struct ChannelSums {
     int64_t images;  // those of the block that are there
 };
 
+// Numbers of an image that are normalized together: of (outer, sets, inner), each set's.
+struct Sets {
+    int64_t lanes, outer, sets, inner;
+    float epsilon;
+};
+
+// Channels that are normalized by those at most `radius` away.
+struct Neighbours {
+    int64_t lanes, positions, channels, radius;
+    float bias, alpha, beta;
+};
+
 struct Dropout {
     int64_t lanes, units;
     int64_t first_image;
@@ -322,7 +334,18 @@ struct Kernels {
                                 const float* mean, float* sum, float* product, Share);
     void (*combine)(const ChannelSums&, const float* delta, const float* x,
                     const float* coefficients, float* x_delta, Share);
+    void (*standardize)(const Sets&, const float* x, float* y, Share);
+    void (*standardize_gradient)(const Sets&, const float* delta, const float* x, float* x_delta,
+                                 Share);
+    void (*local_response_normalization)(const Neighbours&, const float* x, float* y, float* rows,
+                                         Share);
+    void (*local_response_normalization_gradient)(const Neighbours&, const float* delta,
+                                                  const float* x, float* x_delta, float* rows,
+                                                  Share);
     void (*dropout)(const Dropout&, const float* x, float* y, Share);
+    void (*spatial_dropout)(const Dropout&, int64_t positions, const float* x, float* y,
+                            float* scratch, Share);
+    void (*gaussian_noise)(const Dropout&, const float* x, float* y, float* scratch, Share);
 
     void (*add_up)(float* const* shards, int64_t count, int64_t shard_count, float* total, Share);
     // returns whether every new weight is finite

@@ -1,6 +1,6 @@
-// Batch normalization's stages: sums over each block, what they come to, and what is done with it.
+// The stages of normalization.
 //
-// Statistics of the whole batch take a phase by blocks, in which every block leaves its sums in
+// By the batch: sums over each block, what they come to, and what is done with it. Statistics of the whole batch take a phase by blocks, in which every block leaves its sums in
 // memory of its own, and a phase together, in which the threads share the channels out and put the
 // blocks' sums together, in order and in double precision: the same bits for any number of threads.
 // Means and squared distances are joined as Chan, Golub and LeVeque do (1983), where nothing
@@ -165,6 +165,63 @@ void batch_normalize_gradient(Plan& plan, std::string name, int coefficients, in
         call.plan.kernels().combine(sums_of(call, positions, channels), call.buffer(delta),
                                     call.buffer(x), call.plan.memory(coefficients),
                                     call.buffer(x_delta), call.share);
+    });
+}
+
+// --- within one image ---
+
+namespace {
+
+Sets sets_of(const Plan& plan, const SetShape& shape, float epsilon) {
+    return {plan.lanes(), shape.outer, shape.sets, shape.inner, epsilon};
+}
+
+// A radius beyond all channels reaches no more than all channels.
+Neighbours neighbours_of(const Plan& plan, const ResponseNormalization& with, int64_t positions,
+                         int64_t channels) {
+    return {plan.lanes(), positions, channels, std::min(with.radius, channels - 1),
+            with.bias, with.alpha, with.beta};
+}
+
+int64_t row_bytes(const Neighbours& a) { return 4 * a.lanes * (a.channels + 2 * a.radius); }
+
+}  // namespace
+
+void standardize(Plan& plan, std::string name, const SetShape& shape, float epsilon, int x, int y) {
+    const Sets a = sets_of(plan, shape, epsilon);
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().standardize(a, call.buffer(x), call.buffer(y), call.share);
+    });
+}
+
+void standardize_gradient(Plan& plan, std::string name, const SetShape& shape, float epsilon,
+                          int delta, int x, int x_delta) {
+    const Sets a = sets_of(plan, shape, epsilon);
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().standardize_gradient(a, call.buffer(delta), call.buffer(x),
+                                                 call.buffer(x_delta), call.share);
+    });
+}
+
+void local_response_normalization(Plan& plan, std::string name, const ResponseNormalization& with,
+                                  int x, int y, int64_t positions, int64_t channels) {
+    const Neighbours a = neighbours_of(plan, with, positions, channels);
+    plan.need_scratch(row_bytes(a));
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().local_response_normalization(
+            a, call.buffer(x), call.buffer(y), reinterpret_cast<float*>(call.scratch), call.share);
+    });
+}
+
+void local_response_normalization_gradient(Plan& plan, std::string name,
+                                           const ResponseNormalization& with, int delta, int x,
+                                           int x_delta, int64_t positions, int64_t channels) {
+    const Neighbours a = neighbours_of(plan, with, positions, channels);
+    plan.need_scratch(2 * row_bytes(a));
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        call.plan.kernels().local_response_normalization_gradient(
+            a, call.buffer(delta), call.buffer(x), call.buffer(x_delta),
+            reinterpret_cast<float*>(call.scratch), call.share);
     });
 }
 

@@ -528,6 +528,30 @@ void dropout(Plan& plan, std::string name, int x, int y, int random_slot, int64_
     });
 }
 
+void spatial_dropout(Plan& plan, std::string name, int x, int y, int random_slot,
+                     int64_t positions, int64_t channels, double rate, uint32_t layer) {
+    plan.need_scratch(4 * 5 * plan.lanes());
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        const uint64_t* random = call.slot<uint64_t>(random_slot);
+        const Dropout a = {call.plan.lanes(), channels, call.first_image(), random[0], random[1],
+                           layer, rate};
+        call.plan.kernels().spatial_dropout(a, positions, call.buffer(x), call.buffer(y),
+                                            reinterpret_cast<float*>(call.scratch), call.share);
+    });
+}
+
+void gaussian_noise(Plan& plan, std::string name, int x, int y, int random_slot, int64_t units,
+                    double stddev, uint32_t layer) {
+    plan.need_scratch(4 * 6 * plan.lanes());
+    plan.add(std::move(name), 0, [=](const Call& call) {
+        const uint64_t* random = call.slot<uint64_t>(random_slot);
+        const Dropout a = {call.plan.lanes(), units, call.first_image(), random[0], random[1],
+                           layer, stddev};
+        call.plan.kernels().gaussian_noise(a, call.buffer(x), call.buffer(y),
+                                           reinterpret_cast<float*>(call.scratch), call.share);
+    });
+}
+
 void clear(Plan& plan, std::string name, int slot, int64_t size) {
     plan.add(std::move(name), 0, [=](const Call& call) {
         const int64_t first = size * call.share.part / call.share.parts;

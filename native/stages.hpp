@@ -114,6 +114,10 @@ void scale_gradient(Plan&, std::string name, int x, int delta, int gradient, int
 // `random_slot` holds the seed and the step, two 64-bit words.
 void dropout(Plan&, std::string name, int x, int y, int random_slot, int64_t units, double rate,
              uint32_t layer);
+void spatial_dropout(Plan&, std::string name, int x, int y, int random_slot, int64_t positions,
+                     int64_t channels, double rate, uint32_t layer);
+void gaussian_noise(Plan&, std::string name, int x, int y, int random_slot, int64_t units,
+                    double stddev, uint32_t layer);
 
 // Normalization (normalization.cpp). Sums over a block's images go to memory of the plan's own; the
 // stages that read those of all blocks are done together. `mean_slot` and so on hold one number for
@@ -138,6 +142,23 @@ int batch_normalize_gradient_coefficients(Plan&, std::string name, int mean_slot
                                           double epsilon, int64_t positions, int64_t channels);
 void batch_normalize_gradient(Plan&, std::string name, int coefficients, int delta, int x,
                               int x_delta, int64_t positions, int64_t channels);
+
+// Within one image: sets of its (outer, sets, inner) numbers, and neighbouring channels.
+struct SetShape {
+    int64_t outer, sets, inner;
+};
+void standardize(Plan&, std::string name, const SetShape&, float epsilon, int x, int y);
+void standardize_gradient(Plan&, std::string name, const SetShape&, float epsilon, int delta, int x,
+                          int x_delta);
+struct ResponseNormalization {
+    int64_t radius;
+    float bias, alpha, beta;
+};
+void local_response_normalization(Plan&, std::string name, const ResponseNormalization&, int x,
+                                  int y, int64_t positions, int64_t channels);
+void local_response_normalization_gradient(Plan&, std::string name, const ResponseNormalization&,
+                                           int delta, int x, int x_delta, int64_t positions,
+                                           int64_t channels);
 
 // For gradients: clear the result before stages that are done together add to it; add up shards.
 void clear(Plan&, std::string name, int slot, int64_t size);

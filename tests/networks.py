@@ -76,6 +76,7 @@ EXAMPLES = {
     "ELU": (lambda **k: layers.ELU(0.7, **k), (3, 4)),
     "Flatten": (lambda **k: layers.Flatten(**k), (3, 2, 2)),
     "Functional": (graph, (4, 4, 2)),
+    "GaussianNoise": (lambda **k: layers.GaussianNoise(0.3, seed=2, **k), (3, 2)),
     "GlobalAveragePooling1D": (lambda **k: layers.GlobalAveragePooling1D(**k), (5, 2)),
     "GlobalAveragePooling2D": (
         lambda **k: layers.GlobalAveragePooling2D(keepdims=True, **k),
@@ -93,7 +94,19 @@ EXAMPLES = {
         lambda **k: layers.GroupConv2D(1, 2, "p4m", activation="tanh", **k),
         (2, 3, 8),
     ),
+    "GroupNormalization": (
+        lambda **k: layers.GroupNormalization(2, epsilon=0.1, **k),
+        (2, 2, 4),
+    ),
     "GroupPooling2D": (lambda **k: layers.GroupPooling2D("p4", **k), (3, 2, 8)),
+    "LayerNormalization": (
+        lambda **k: layers.LayerNormalization(epsilon=0.1, **k),
+        (2, 2, 4),
+    ),
+    "LocalResponseNormalization": (
+        lambda **k: layers.LocalResponseNormalization(1, 0.5, 0.3, 0.75, **k),
+        (2, 2, 4),
+    ),
     "LeakyReLU": (lambda **k: layers.LeakyReLU(0.1, **k), (5, 3)),
     "LocallyConnected1D": (
         lambda **k: layers.LocallyConnected1D(3, 2, padding="same", dilation_rate=2, **k),
@@ -132,6 +145,9 @@ EXAMPLES = {
         (3, 3, 1),
     ),
     "Softmax": (lambda **k: layers.Softmax(**k), (2, 3)),
+    "SpatialDropout1D": (lambda **k: layers.SpatialDropout1D(0.4, seed=1, **k), (3, 4)),
+    "SpatialDropout2D": (lambda **k: layers.SpatialDropout2D(0.5, **k), (2, 2, 3)),
+    "SpatialDropout3D": (lambda **k: layers.SpatialDropout3D(0.3, **k), (2, 1, 2, 3)),
     "TableConv1D": (
         lambda **k: layers.TableConv1D([[1, 0, 1], [0, 1, 1]], 3, padding="same", **k),
         (5, 2),

@@ -391,5 +391,58 @@ def batch_normalize_gradient(
 def dropout(
     plan: Plan, name: str, x: int, y: int, random: int, units: int, rate: float, layer: int
 ) -> None: ...
+def spatial_dropout(
+    plan: Plan,
+    name: str,
+    x: int,
+    y: int,
+    random: int,
+    positions: int,
+    channels: int,
+    rate: float,
+    layer: int,
+) -> None: ...
+def gaussian_noise(
+    plan: Plan, name: str, x: int, y: int, random: int, units: int, stddev: float, layer: int
+) -> None: ...
+def standardize(
+    plan: Plan, name: str, outer: int, sets: int, inner: int, epsilon: float, x: int, y: int
+) -> None: ...
+def standardize_gradient(
+    plan: Plan,
+    name: str,
+    outer: int,
+    sets: int,
+    inner: int,
+    epsilon: float,
+    delta: int,
+    x: int,
+    x_delta: int,
+) -> None: ...
+def local_response_normalization(
+    plan: Plan,
+    name: str,
+    radius: int,
+    bias: float,
+    alpha: float,
+    beta: float,
+    x: int,
+    y: int,
+    positions: int,
+    channels: int,
+) -> None: ...
+def local_response_normalization_gradient(
+    plan: Plan,
+    name: str,
+    radius: int,
+    bias: float,
+    alpha: float,
+    beta: float,
+    delta: int,
+    x: int,
+    x_delta: int,
+    positions: int,
+    channels: int,
+) -> None: ...
 def clear(plan: Plan, name: str, slot: int, size: int) -> None: ...
 def add_up(plan: Plan, name: str, gradient: int) -> None: ...

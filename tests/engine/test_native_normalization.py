@@ -141,3 +141,104 @@ def test_a_prediction_follows_new_averages():
         layer.moving_mean.assign(mean)
         expected = reference.run(program, feeds)[program.output]
         np.testing.assert_allclose(native.run(feeds)[program.output], expected, rtol=1e-6)
+
+
+# --- within one image ---
+
+
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 18)),
+    st.sampled_from(BATCHES),
+    st.sampled_from(INSTRUCTION_SETS),
+    st.sampled_from(LANES),
+)
+@settings(max_examples=40, deadline=None)
+def test_sets_of_any_shape(sets, images, instruction_set, lanes):
+    def network(builder, x):
+        return builder.apply("standardize", x, shape=x.shape, sets=sets, epsilon=1.0)
+
+    program = program_of(behind_dense(network, sets[2]), (*sets[:2], 2))
+    feeds = normal_feeds(program, images)
+    assert_near(program, feeds, instruction_set, lanes, tolerance=1e-4)
+
+
+@given(
+    st.integers(0, 6),
+    st.integers(1, 19),
+    st.sampled_from(BATCHES),
+    st.sampled_from(INSTRUCTION_SETS),
+    st.sampled_from(LANES),
+)
+@settings(max_examples=40, deadline=None)
+def test_neighbouring_channels(radius, channels, images, instruction_set, lanes):
+    constants = {"depth_radius": radius, "bias": 2.0, "alpha": 0.2, "beta": 0.75}
+
+    def network(builder, x):
+        return builder.apply("local_response_normalization", x, shape=x.shape, **constants)
+
+    program = program_of(behind_dense(network, channels), (3, 2))
+    feeds = normal_feeds(program, images)
+    assert_near(program, feeds, instruction_set, lanes, tolerance=1e-4)
+
+
+def test_a_radius_of_any_size_is_that_of_all_channels():
+    def network(builder, x):
+        constants = {"depth_radius": 10**30, "bias": 2.0, "alpha": 0.2, "beta": 0.75}
+        return builder.apply("local_response_normalization", x, shape=x.shape, **constants)
+
+    program = program_of(behind_dense(network, 5), (2,))
+    assert_near(program, normal_feeds(program, 3))
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_an_image_is_normalized_alone_as_in_any_block(instruction_set):
+    parts = [
+        layers.LayerNormalization(),
+        layers.LocalResponseNormalization(2),
+        layers.GroupNormalization(2),
+        layers.LayerNormalization([1, 2]),
+    ]
+    x = np.random.default_rng(3).normal(size=(33, 5, 6)).astype(np.float32)
+
+    def network(builder, x):
+        for part in parts:
+            part.ensure_built((None, 5, 6))
+            x = part.trace(builder, x)
+        return x
+
+    program = program_of(network, (5, 6), training=False)
+    alone = [run_natively(program, {"input": i[None]}, instruction_set, 1) for i in x]
+    for lanes in LANES:
+        found = run_natively(program, {"input": x}, instruction_set, lanes)[program.output]
+        expected = np.concatenate([one[program.output] for one in alone])
+        np.testing.assert_array_equal(found, expected)
+
+
+# --- what is drawn ---
+
+words = st.integers(0, 2**64 - 1)
+
+
+@pytest.mark.parametrize(
+    ("operator", "amount"),
+    [("spatial_dropout", {"rate": 0.4}), ("gaussian_noise", {"stddev": 0.7})],
+)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(words, words),
+    st.tuples(st.integers(1, 5), st.integers(1, 11)),
+    st.sampled_from(BATCHES),
+    st.sampled_from(INSTRUCTION_SETS),
+    st.sampled_from(LANES),
+)
+@settings(max_examples=25, deadline=None)
+def test_draws_are_those_of_the_reference(
+    operator, amount, layer, key, shape, images, instruction_set, lanes
+):
+    def network(builder, x):
+        options = {"shape": x.shape, "layer": layer, **amount}
+        return builder.apply(operator, x, builder.random(), **options)
+
+    program = program_of(behind_dense(network, shape[1]), (shape[0], 2))
+    feeds = normal_feeds(program, images) | {"random": np.array(key, np.uint64)}
+    assert_near(program, feeds, instruction_set, lanes)

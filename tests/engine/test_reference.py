@@ -98,13 +98,16 @@ def channelwise(operator: str, **attributes: object) -> Callable:
     return network
 
 
-def dropout(builder: Builder, x: Buffer) -> Buffer:
-    return builder.apply("dropout", x, builder.random(), shape=x.shape, rate=0.4, layer=7)
-
-
 def scale(builder: Builder, x: Buffer) -> Buffer:
     gamma = builder.parameter(variable("gamma", CHANNELS))
     return builder.apply("scale", x, gamma, shape=x.shape)
+
+
+def drawing(operator: str, **attributes: object) -> Callable:
+    def network(builder: Builder, x: Buffer) -> Buffer:
+        return builder.apply(operator, x, builder.random(), shape=x.shape, layer=7, **attributes)
+
+    return network
 
 
 def constant(name: str, value: float) -> Variable:
@@ -194,7 +197,13 @@ NETWORKS: dict[str, Callable[[Builder, Buffer], Buffer]] = {
     "activation_of_input": channelwise("activation_of_input", function="gelu"),
     "softmax": channelwise("softmax"),
     "log_softmax": channelwise("log_softmax"),
-    "dropout": dropout,
+    "dropout": drawing("dropout", rate=0.4),
+    "spatial_dropout": drawing("spatial_dropout", rate=0.4),
+    "gaussian_noise": drawing("gaussian_noise", stddev=0.5),
+    "standardize": channelwise("standardize", sets=(3, 10, 4), epsilon=0.1),
+    "local_response_normalization": channelwise(
+        "local_response_normalization", depth_radius=1, bias=0.5, alpha=0.2, beta=0.75
+    ),
     "reshape": add_flatten,
     "rescale": channelwise("rescale", scale=np.array([2.0, 1, 0.5, -1]), offset=0.5),
     "add": add,

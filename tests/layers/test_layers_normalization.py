@@ -84,6 +84,107 @@ KERAS = [
         [-2.107489],
         [3.5, 3.5, 3.5, -8.0],
     ),
+    ("LayerNormalization", {}, (4, 3), True, 7.782752, [-0.9643787, -16.84961, 120.0], []),
+    (
+        "LayerNormalization",
+        {"axis": [1, 2], "epsilon": 0.1},
+        (3, 4, 2),
+        True,
+        -5.106374,
+        [-3.07531, -27.93606, -25.0],
+        [],
+    ),
+    (
+        "LayerNormalization",
+        {"axis": 1},
+        (3, 4, 2),
+        True,
+        -13.41693,
+        [2.200313, -31.31029, 240.0],
+        [],
+    ),
+    (
+        "LayerNormalization",
+        {"axis": [3, 1]},
+        (3, 4, 2),
+        True,
+        -17.37731,
+        [-2.209465, -69.31218, 180.0],
+        [],
+    ),
+    (
+        "LayerNormalization",
+        {"axis": [-2, -1], "center": False},
+        (2, 3, 2, 2),
+        True,
+        -14.76099,
+        [-5.213279, -159.8085],
+        [],
+    ),
+    (
+        "LayerNormalization",
+        {"axis": [1, 2, 3], "scale": False},
+        (3, 2, 2),
+        True,
+        10.41911,
+        [3.344573, 5.0],
+        [],
+    ),
+    (
+        "LayerNormalization",
+        {"center": False, "scale": False},
+        (6,),
+        True,
+        0.1207551,
+        [-8.184806],
+        [],
+    ),
+    (
+        "GroupNormalization",
+        {"groups": 2},
+        (3, 2, 6),
+        True,
+        5.090147,
+        [-4.303645, -17.01819, 270.0],
+        [],
+    ),
+    (
+        "GroupNormalization",
+        {"groups": -1, "epsilon": 0.1},
+        (3, 4),
+        True,
+        -10.40867,
+        [1.490116e-08, 0.0, 180.0],
+        [],
+    ),
+    (
+        "GroupNormalization",
+        {"groups": 1, "center": False},
+        (2, 2, 4),
+        True,
+        -12.19778,
+        [0.864735, 9.619307],
+        [],
+    ),
+    (
+        "GroupNormalization",
+        {"groups": 3, "axis": 1, "scale": False},
+        (6, 2, 3),
+        True,
+        16.24962,
+        [6.43048, 255.0],
+        [],
+    ),
+    (
+        "GroupNormalization",
+        {"groups": 2, "axis": -2},
+        (3, 4, 2),
+        True,
+        -8.176435,
+        [1.35786, -45.84743, 270.0],
+        [],
+    ),
+    ("GroupNormalization", {"groups": 4}, (8,), True, 6.473745, [0.2296291, -35.87201, 80.0], []),
 ]
 
 
@@ -359,6 +460,7 @@ REFUSED = [
         lambda: layers.BatchNormalization(axis=1.5),
         "BatchNormalization 'batch_normalization': axis must be an integer, got 1.5",
     ),
+    (lambda: layers.BatchNormalization(axis=True), "axis must be an integer, got True"),
     (lambda: layers.BatchNormalization(momentum=1.1), "of at least 0 and of at most 1, got 1.1"),
     (lambda: layers.BatchNormalization(epsilon=-1), "epsilon must be a number of at least 0"),
     (lambda: layers.BatchNormalization(epsilon=np.nan), "epsilon must be a number of at least 0"),
@@ -389,6 +491,39 @@ REFUSED = [
         "must have a multiple of 4 channels, its maps in all orientations of p4, got an input of",
     ),
     (lambda: layers.GroupBatchNormalization(axis=1), "unknown argument 'axis'"),
+    (
+        lambda: layers.LayerNormalization([1, "2"]),
+        "LayerNormalization 'layer_normalization': axis must be an integer, got '2'",
+    ),
+    (lambda: layers.LayerNormalization(axis=[]), "axis must be an integer, got []"),
+    (
+        lambda: layers.LayerNormalization([1, -2])(np.ones((2, 3, 4))),
+        "axis must be axes that differ, got [1, -2]",
+    ),
+    (lambda: layers.LayerNormalization([1, 3])(np.ones((2, 3, 4))), "got 3 and an input of shape"),
+    (
+        lambda: built(layers.LayerNormalization(), (None, 3)).compute_output_shape((None, 4)),
+        "the input must have (3,) numbers along axis -1, for which the layer was built, got (4,)",
+    ),
+    (lambda: layers.LayerNormalization(rms_scaling=True), "unknown argument 'rms_scaling'"),
+    (
+        lambda: layers.GroupNormalization(0),
+        "GroupNormalization 'group_normalization': groups must be an integer of at least 1, or -1",
+    ),
+    (lambda: layers.GroupNormalization(2.0), "groups must be an integer of at least -1, got 2.0"),
+    (
+        lambda: layers.GroupNormalization(3)(np.ones((2, 4))),
+        "the number of channels must be a multiple of groups (3), got 4",
+    ),
+    (lambda: layers.GroupNormalization()(np.ones((2, 4))), "a multiple of groups (32), got 4"),
+    (
+        lambda: layers.LocalResponseNormalization(-1),
+        "LocalResponseNormalization 'local_response_normalization': depth_radius must be an "
+        "integer of at least 0, got -1",
+    ),
+    (lambda: layers.LocalResponseNormalization(bias=-1), "bias must be a number of at least 0"),
+    (lambda: layers.LocalResponseNormalization(alpha=None), "alpha must be a number of at least 0"),
+    (lambda: layers.LocalResponseNormalization(beta="b"), "beta must be a number of at least 0"),
 ]
 
 
@@ -401,6 +536,16 @@ def built(layer, shape):
 def test_what_is_refused(make, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
+
+
+def test_alexnets_normalization_is_the_papers():
+    """Krizhevsky et al.: k = 2, n = 5, alpha = 1e-4, beta = 0.75."""
+    x = np.random.default_rng(1).normal(0, 50, (1, 7)).astype(np.float32)
+    found = layers.LocalResponseNormalization(2, 2.0, 1e-4, 0.75)(x)[0]
+    for i, a in enumerate(x[0]):
+        neighbours = x[0, max(0, i - 2) : min(6, i + 2) + 1]
+        expected = a / (2 + 1e-4 * (neighbours.astype(np.float64) ** 2).sum()) ** 0.75
+        np.testing.assert_allclose(found[i], expected, rtol=1e-5)
 
 
 def test_keras_arguments_that_ask_for_nothing_are_taken():

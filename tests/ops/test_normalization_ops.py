@@ -60,3 +60,47 @@ def test_the_gradient_with_given_statistics_is_a_difference():
     )
     found = ops.normalize_gradient(delta, variance, gamma, 0.1)
     np.testing.assert_allclose(found, numeric, rtol=1e-6, atol=1e-9)
+
+
+# --- within one image ---
+
+
+@given(st.tuples(*[st.integers(1, 4)] * 4))
+@settings(max_examples=30, deadline=None)
+def test_standardized_sets_have_scipys_z_scores_and_gradients_that_are_differences(shape):
+    images, *sets = shape
+    x, delta = normal(images, int(np.prod(sets))), normal(images, int(np.prod(sets)), seed=1)
+    together = np.moveaxis(x.reshape(shape), 2, 1).reshape(images, sets[1], -1)
+    if sets[0] * sets[2] > 1:
+        found = ops.standardize(x, sets, 0.0).reshape(shape)
+        found = np.moveaxis(found, 2, 1).reshape(together.shape)
+        np.testing.assert_allclose(found, stats.zscore(together, axis=-1), atol=1e-9)
+    numeric = central_difference(lambda v: (delta * ops.standardize(v, sets, 0.1)).sum(), x)
+    found = ops.standardize_gradient(delta, x, sets, 0.1)
+    np.testing.assert_allclose(found, numeric, rtol=1e-5, atol=1e-8)
+
+
+def test_local_response_normalization_worked_numbers():
+    """Neighbours at distance 1: sums of squares 1 + 4, 1 + 4 + 4, 4 + 4, so s = 6, 10, 9."""
+    x = np.array([[1.0, 2, -2]])
+    y = ops.local_response_normalization(x, 1, 1.0, 1.0, 0.5)
+    np.testing.assert_allclose(y, x / np.sqrt([[6, 10, 9]]))
+    alone = ops.local_response_normalization(x, 0, 0.0, 1.0, 0.5)
+    np.testing.assert_allclose(alone, [[1, 1, -1]])
+
+
+@given(st.integers(1, 6), st.integers(0, 10))
+@settings(max_examples=30, deadline=None)
+def test_local_response_normalization_is_its_formula_and_its_gradient_a_difference(
+    channels, radius
+):
+    x, delta = normal(2, 3, channels), normal(2, 3, channels, seed=1)
+    constants = {"depth_radius": radius, "bias": 2.0, "alpha": 0.3, "beta": 0.75}
+    there = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels))) <= radius
+    expected = x / (2.0 + 0.3 * x**2 @ there) ** 0.75
+    np.testing.assert_allclose(ops.local_response_normalization(x, **constants), expected)
+    numeric = central_difference(
+        lambda v: (delta * ops.local_response_normalization(v, **constants)).sum(), x
+    )
+    found = ops.local_response_normalization_gradient(delta, x, **constants)
+    np.testing.assert_allclose(found, numeric, rtol=1e-5, atol=1e-8)

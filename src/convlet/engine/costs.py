@@ -11,7 +11,7 @@ import math
 from convlet.engine.program import Instruction, Program
 from convlet.ops import TapTable
 
-_OPERATORS = ("conv", "dense", "local")
+_OPERATORS = ("conv", "dense", "local_conv")  # and their gradients
 _KEPT_WEIGHTS = 1 << 16  # a kernel of so many weights stays in the cache between blocks
 
 # Costs in units of one multiply-add of the best kernels.
@@ -34,7 +34,7 @@ def kernel_shape(program: Program, instruction: Instruction) -> tuple[int, ...]:
 def direct_cost(program: Program, instruction: Instruction, lanes: int, width: int) -> float:
     """Return the cost of an instruction for one block of images, carried out directly."""
     operator = instruction.operator
-    if operator.split("_")[0] not in _OPERATORS:
+    if not operator.startswith(_OPERATORS):
         return 0.0
     shapes = [program.buffers[n].shape for n in (*instruction.reads, *instruction.writes)]
     kernel = kernel_shape(program, instruction)

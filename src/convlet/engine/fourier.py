@@ -32,8 +32,8 @@ _LARGE_POINT = 40.0  # where the tile outgrows the L1 cache
 _LARGE = 512
 _BY_LANES = 2.0  # the transform of a delta that must be brought to images, times
 _PRODUCT = 1.1
-# For each block, up to so many weights: they stay in the L2 cache, in the L3 cache, or nowhere. Those
-# that stay nowhere are written to memory, too.
+# For each block, up to so many weights: they stay in the L2 cache, in the L3 cache, or nowhere.
+# Those that stay nowhere are written to memory, too.
 _READ_WEIGHT = ((1 << 19, 1.0), (1 << 22, 4.5), (math.inf, 14.0))
 _WRITE_WEIGHT = 20.0
 _BAND_FLOATS = 6 << 18  # native/fourier.cpp: of the slots that a thread keeps at a time

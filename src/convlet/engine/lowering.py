@@ -37,6 +37,7 @@ _IN_PLACE = (
     "maximum",
     "minimum",
     "multiply",
+    "gaussian_noise",
     "normalize",
     "normalize_gradient",
     "rescale",
@@ -44,6 +45,7 @@ _IN_PLACE = (
     "scale",
     "softmax",
     "softmax_gradient",
+    "spatial_dropout",
     "log_softmax",
     "log_softmax_gradient",
 )
@@ -759,19 +761,31 @@ class Lowering:
             *self._grid(x),
         )
 
-    def _dropout(self, step: Step) -> None:
+    def _standardize(self, step: Step) -> None:
+        """Write a normalization by sets of an image's numbers, or its gradient."""
+        (instruction,) = step.instructions
+        chosen = instruction.attributes
+        operands: Any = [*chosen["sets"], chosen["epsilon"], *self._operands(instruction)]
+        getattr(_native, instruction.operator)(self.plan, step.name, *operands)
+
+    def _response_normalization(self, step: Step) -> None:
+        """Write a normalization by neighbouring channels, or its gradient."""
+        (instruction,) = step.instructions
+        chosen, grid = instruction.attributes, self._grid(instruction.reads[0])
+        radius = min(chosen["depth_radius"], grid[1])  # 64 bits hold it
+        operands: Any = [radius, *(chosen[name] for name in ("bias", "alpha", "beta"))]
+        operands += [*self._operands(instruction), *grid]
+        getattr(_native, instruction.operator)(self.plan, step.name, *operands)
+
+    def _random(self, step: Step) -> None:
+        """Write dropout or noise."""
         (instruction,) = step.instructions
         x, random = instruction.reads
-        _native.dropout(
-            self.plan,
-            step.name,
-            self._buffer(x),
-            self._buffer(instruction.writes[0]),
-            self.slot(random),
-            self._size(x),
-            instruction.attributes["rate"],
-            instruction.attributes["layer"],
-        )
+        chosen, by_channel = instruction.attributes, instruction.operator == "spatial_dropout"
+        operands: Any = [self._buffer(x), self._buffer(instruction.writes[0]), self.slot(random)]
+        operands += self._grid(x) if by_channel else [self._size(x)]
+        operands += [chosen.get("rate", chosen.get("stddev")), chosen["layer"]]
+        getattr(_native, instruction.operator)(self.plan, step.name, *operands)
 
 
 def _activation(instruction: Instruction) -> tuple[Any, list[float]]:
@@ -836,6 +850,12 @@ _WRITERS: dict[str, Callable[[Lowering, Step], None]] = {
     "normalize_gradient": Lowering._normalize,
     "batch_normalize": Lowering._normalize,
     "batch_normalize_gradient": Lowering._batch_normalize_gradient,
-    "dropout": Lowering._dropout,
+    "standardize": Lowering._standardize,
+    "standardize_gradient": Lowering._standardize,
+    "local_response_normalization": Lowering._response_normalization,
+    "local_response_normalization_gradient": Lowering._response_normalization,
+    "dropout": Lowering._random,
+    "spatial_dropout": Lowering._random,
+    "gaussian_noise": Lowering._random,
 }
 """Who writes the stages of a step; tests check that no operator is missing."""

@@ -151,6 +151,10 @@ OPERATORS: dict[str, Operator] = {
     "log_softmax_gradient": Operator(ops.log_softmax_gradient, "δ y", "δx"),
     # dropout is its own gradient: the same mask, asked for again
     "dropout": Operator(ops.dropout, "x random", "y", (Gradient("x", "dropout", "δ random"),)),
+    "spatial_dropout": Operator(
+        ops.spatial_dropout, "x random", "y", (Gradient("x", "spatial_dropout", "δ random"),)
+    ),
+    "gaussian_noise": Operator(ops.gaussian_noise, "x random", "y", (Gradient("x"),)),
     # shapes and scales
     "reshape": Operator(ops.reshape, "x", "y", (Gradient("x", "reshape_gradient"),)),
     "reshape_gradient": Operator(ops.reshape_gradient, "δ", "δx"),
@@ -193,6 +197,19 @@ OPERATORS: dict[str, Operator] = {
     ),
     "batch_normalize_gradient": Operator(
         ops.batch_normalize_gradient, "δ x mean variance gamma δgamma δbeta", "δx"
+    ),
+    "standardize": Operator(
+        ops.standardize, "x", "y", (Gradient("x", "standardize_gradient", "δ x"),)
+    ),
+    "standardize_gradient": Operator(ops.standardize_gradient, "δ x", "δx"),
+    "local_response_normalization": Operator(
+        ops.local_response_normalization,
+        "x",
+        "y",
+        (Gradient("x", "local_response_normalization_gradient", "δ x"),),
+    ),
+    "local_response_normalization_gradient": Operator(
+        ops.local_response_normalization_gradient, "δ x", "δx"
     ),
     "add": Operator(ops.add, "x y", "z", (Gradient("x"), Gradient("y"))),
     # what makes one of several

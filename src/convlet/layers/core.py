@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from convlet.engine import Buffer, Builder
 from convlet.layers.activation import activation_name, trace_activation
 from convlet.layers.graph import KerasTensor, Node
 from convlet.layers.layer import Layer, Shape
+from convlet.layers.noise import layer_number
 
 
 class InputLayer(Layer):
@@ -210,7 +210,7 @@ class Dropout(Layer):
         """Append one instruction when training, otherwise nothing."""
         if not builder.training or self.rate == 0:
             return x
-        number = zlib.crc32(f"{builder.layer} {self.seed}".encode())
+        number = layer_number(builder, self.seed)
         return builder.apply(
             "dropout", x, builder.random(), shape=x.shape, rate=self.rate, layer=number
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -318,3 +320,264 @@ class GroupBatchNormalization(BatchStatistics):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""
         return {**super().get_config(), "group": self.group}
+
+
+class SetNormalization(AffineNormalization):
+    """Normalization by statistics of one image; subclasses say which of its numbers go together.
+
+    The axes that γ and β have numbers for are brought to the end and made one.
+    """
+
+    axis: Any
+
+    def affine_places(self, input_shape: Shape) -> list[int]:
+        """Return the axes that γ and β have numbers for, in order, the batch's counted as 0."""
+        raise NotImplementedError
+
+    def sets(self, positions: int, numbers: int) -> tuple[int, int, int]:
+        """Return what `convlet.ops.standardize` calls sets, of an image (positions, numbers)."""
+        raise NotImplementedError
+
+    def _affine_shape(self, input_shape: Shape) -> tuple[int, ...]:
+        """Return the shape of γ and β, checked."""
+        shape = tuple(input_shape[place] for place in self.affine_places(input_shape))
+        if self.built and shape != self.gamma.shape:
+            raise ValueError(
+                f"{self.owner}: the input must have {self.gamma.shape} numbers along axis "
+                f"{self.axis}, for which the layer was built, got {shape}"
+            )
+        return tuple(size for size in shape if size is not None)
+
+    def build(self, input_shape: Shape) -> None:
+        """Make γ and β."""
+        self.make_affine(self._affine_shape(input_shape))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's shape."""
+        self._affine_shape(input_shape)
+        return input_shape
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append the normalization and, where asked for, product and sum."""
+        places = [place - 1 for place in self.affine_places((None, *x.shape))]
+        order = [axis for axis in range(len(x.shape)) if axis not in places] + places
+        moved = permuted(builder, x, order, self.owner)
+        numbers = math.prod(x.shape[place] for place in places)
+        shape = (math.prod(x.shape) // numbers, numbers)
+        y = builder.apply(
+            "reshape", moved, shape=shape, input_shape=moved.shape, output_shape=shape
+        )
+        sets = self.sets(*shape)
+        y = builder.apply("standardize", y, shape=shape, sets=sets, epsilon=self.epsilon)
+        if self.scale:
+            y = builder.apply("scale", y, _flat(builder, self.gamma), shape=shape)
+        if self.center:
+            y = builder.apply("add_bias", y, _flat(builder, self.beta), shape=shape)
+        y = builder.apply(
+            "reshape", y, shape=moved.shape, input_shape=shape, output_shape=moved.shape
+        )
+        return permuted(builder, y, np.argsort(order).tolist(), self.owner)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the layer again."""
+        return {**super().get_config(), "axis": self.axis}
+
+
+def _flat(builder: Builder, variable: Variable) -> Buffer:
+    """Return the buffer of a variable's numbers in a row."""
+    if len(variable.shape) == 1:
+        return builder.parameter(variable)
+    return builder.tied(variable, np.arange(variable.size))
+
+
+class LayerNormalization(SetNormalization):
+    """Brings the numbers along an axis, or some axes, to mean 0 and variance 1, image by image.
+
+    Parameters
+    ----------
+    axis : int or sequence of int
+        What is normalized together, and has weights γ and β of its own; the batch's is 0.
+    epsilon : float
+        Added to the variance, at least 0.
+    center, scale : bool
+        Whether a weight β is added, and whether a weight γ multiplies.
+    beta_initializer, gamma_initializer : str or Initializer
+        How the first values are drawn.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form; when it meets its input, if there is no such axis, or
+        its size is unknown or not the one that the weights were made for.
+
+    Notes
+    -----
+    Source: Ba, Kiros and Hinton, 2016; see `convlet.ops.standardize`.
+    """
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
+        if isinstance(axis, (list, tuple)) and axis:
+            self.axis = [_integer(self.owner, "axis", item) for item in axis]
+        else:
+            self.axis = _integer(self.owner, "axis", axis)
+
+    def affine_places(self, input_shape: Shape) -> list[int]:
+        """Return the axes that are normalized together."""
+        axes = self.axis if isinstance(self.axis, list) else [self.axis]
+        places = sorted(place_of(self.owner, axis, input_shape) for axis in axes)
+        if len(set(places)) < len(places):
+            raise arguments.invalid(self.owner, "axis", "axes that differ", self.axis)
+        return places
+
+    def sets(self, positions: int, numbers: int) -> tuple[int, int, int]:
+        """Return one set for each position along the other axes."""
+        return 1, positions, numbers
+
+
+class GroupNormalization(SetNormalization):
+    """Brings groups of channels to mean 0 and variance 1, image by image.
+
+    Parameters
+    ----------
+    groups : int
+        Into how many equal parts the channels are cut; 1 takes all of them together, -1 each by
+        itself (instance normalization).
+    axis : int
+        The channels' axis, the batch's counted as 0.
+    epsilon, center, scale, beta_initializer, gamma_initializer
+        As in `LayerNormalization`, one weight of a kind for each channel.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form; when it meets its input, if there is no such axis, or
+        its size is unknown, no multiple of ``groups``, or not the one that the weights were made
+        for.
+
+    Notes
+    -----
+    Source: Wu and He, 2018; see `convlet.ops.standardize`.
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
+        self.groups = arguments.integer(self.owner, "groups", groups, -1)
+        if self.groups == 0:
+            raise arguments.invalid(self.owner, "groups", "an integer of at least 1, or -1", groups)
+        self.axis = _integer(self.owner, "axis", axis)
+
+    def affine_places(self, input_shape: Shape) -> list[int]:
+        """Return the channels' axis, whose size has been found right."""
+        place = place_of(self.owner, self.axis, input_shape)
+        channels = input_shape[place]
+        assert channels is not None  # checked with the axis
+        if channels % self.groups:
+            raise ValueError(
+                f"{self.owner}: the number of channels must be a multiple of groups "
+                f"({self.groups}), got {channels}"
+            )
+        return [place]
+
+    def sets(self, positions: int, numbers: int) -> tuple[int, int, int]:
+        """Return one set for each group, over all positions."""
+        groups = numbers if self.groups == -1 else self.groups
+        return positions, groups, numbers // groups
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the layer again."""
+        return {**super().get_config(), "groups": self.groups}
+
+
+class LocalResponseNormalization(Layer):
+    """Divides each number by what its neighbouring channels hold at the same place, as in AlexNet.
+
+    y = x / (bias + alpha * sum of x² over the channels at most depth_radius away) ** beta
+
+    Parameters
+    ----------
+    depth_radius : int
+        How many channels to either side count, at least 0.
+    bias, alpha, beta : float
+        At least 0.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form; when it meets its input, if its number of channels is
+        unknown.
+
+    Notes
+    -----
+    Keras has no such layer; arguments and defaults are those of TensorFlow's
+    ``tf.nn.local_response_normalization``. AlexNet: ``LocalResponseNormalization(2, 2.0, 1e-4,
+    0.75)``. ONNX's LRN has the same bias and beta, ``size = 2 * depth_radius + 1`` and, since it
+    takes the sum's share of the window, ``alpha * size`` for this alpha. Source: Krizhevsky,
+    Sutskever and Hinton, 2012; see `convlet.ops.local_response_normalization`.
+    """
+
+    def __init__(
+        self,
+        depth_radius: int = 5,
+        bias: float = 1.0,
+        alpha: float = 1.0,
+        beta: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.depth_radius = arguments.integer(self.owner, "depth_radius", depth_radius, 0)
+        self.bias = arguments.real(self.owner, "bias", bias, 0)
+        self.alpha = arguments.real(self.owner, "alpha", alpha, 0)
+        self.beta = arguments.real(self.owner, "beta", beta, 0)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's shape."""
+        place_of(self.owner, -1, input_shape)
+        return input_shape
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append one instruction."""
+        return builder.apply(
+            "local_response_normalization",
+            x,
+            shape=x.shape,
+            depth_radius=self.depth_radius,
+            bias=self.bias,
+            alpha=self.alpha,
+            beta=self.beta,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the layer again."""
+        return {
+            **super().get_config(),
+            "depth_radius": self.depth_radius,
+            "bias": self.bias,
+            "alpha": self.alpha,
+            "beta": self.beta,
+        }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 from convlet import arguments
 from convlet.engine import Buffer, Builder
+from convlet.layers.noise import layer_number
 from convlet.layers.pooling import Pooling
 
 _SHARPEST = 1e6  # beyond it, and below its inverse, float32 cannot tell it from maximum and mean
@@ -66,7 +66,7 @@ class StochasticPooling(Pooling):
             return super().trace(builder, x)
         table = self.table(x.shape[:-1])
         shape = (*table.output_shape, x.shape[-1])
-        number = zlib.crc32(f"{builder.layer} {self.seed}".encode())
+        number = layer_number(builder, self.seed)
         return builder.apply(
             "stochastic_pool", x, builder.random(), shape=shape, table=table, layer=number
         )

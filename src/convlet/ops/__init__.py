@@ -24,7 +24,7 @@ from convlet.ops.convolution import (
     conv_kernel_gradient,
 )
 from convlet.ops.dense import dense, dense_input_gradient, dense_kernel_gradient
-from convlet.ops.dropout import dropout
+from convlet.ops.dropout import dropout, spatial_dropout
 from convlet.ops.elementwise import (
     add,
     rescale,
@@ -54,13 +54,18 @@ from convlet.ops.merging import (
     minimum_gradient,
     multiply,
 )
+from convlet.ops.noise import gaussian_noise
 from convlet.ops.normalization import (
     batch_normalize_gradient,
     channel_moments,
+    local_response_normalization,
+    local_response_normalization_gradient,
     moving_average,
     normalization_sums,
     normalize,
     normalize_gradient,
+    standardize,
+    standardize_gradient,
 )
 from convlet.ops.pooling import (
     average_pool,
@@ -125,12 +130,15 @@ __all__ = [
     "fft_conv_kernel_gradient",
     "filters",
     "functions",
+    "gaussian_noise",
     "impulse_response",
     "l2_pool",
     "l2_pool_gradient",
     "local_conv",
     "local_conv_input_gradient",
     "local_conv_kernel_gradient",
+    "local_response_normalization",
+    "local_response_normalization_gradient",
     "log_softmax",
     "log_softmax_gradient",
     "log_sum_exp_pool",
@@ -156,6 +164,9 @@ __all__ = [
     "scale_gradient",
     "softmax",
     "softmax_gradient",
+    "spatial_dropout",
+    "standardize",
+    "standardize_gradient",
     "stochastic_pool",
     "stochastic_pool_gradient",
     "stochastic_pool_mean",

@@ -96,3 +96,14 @@ def dropout(x: np.ndarray, random: np.ndarray, rate: float, layer: int) -> np.nd
     """
     kept = _kept(len(x), int(np.prod(x.shape[1:])), rate, layer, random).reshape(x.shape)
     return np.where(kept, x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))
+
+
+def spatial_dropout(x: np.ndarray, random: np.ndarray, rate: float, layer: int) -> np.ndarray:
+    """Return ``x`` with each channel of an image dropped as a whole, or kept and scaled up.
+
+    Tompson et al., *Efficient object localization using convolutional networks*, 2015. Arguments
+    and gradient as of `dropout`.
+    """
+    kept = _kept(len(x), x.shape[-1], rate, layer, random)
+    kept = kept.reshape(len(x), *(1,) * (x.ndim - 2), -1)
+    return np.where(kept, x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))

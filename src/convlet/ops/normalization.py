@@ -94,3 +94,81 @@ def batch_normalize_gradient(
     normalized = (x - mean) / deviation
     shared = (beta_gradient + normalized * gamma_gradient) / count
     return gamma / deviation * (output_gradient - shared)
+
+
+def _in_sets(x: np.ndarray, sets: tuple[int, int, int]) -> np.ndarray:
+    return x.reshape(len(x), *sets)
+
+
+def standardize(x: np.ndarray, sets: tuple[int, int, int], epsilon: float) -> np.ndarray:
+    """Return x̂ = (x - μ) / sqrt(σ² + ε), with μ and σ² of some numbers of one image.
+
+    Ba, Kiros and Hinton, *Layer normalization*, 2016, where these are all numbers or the channels
+    of a position; Wu and He, *Group normalization*, 2018, where they are groups of channels.
+
+    Parameters
+    ----------
+    x : ndarray, shape (batch, ...)
+    sets : tuple of 3 int
+        An image as (a, sets, b) numbers: each of the sets has a * b numbers, and its μ and σ².
+    epsilon : float
+    """
+    grouped = _in_sets(x, sets)
+    centred = grouped - grouped.mean(axis=(1, 3), keepdims=True)
+    variance = (centred**2).mean(axis=(1, 3), keepdims=True)
+    return (centred / np.sqrt(variance + epsilon)).reshape(x.shape)
+
+
+def standardize_gradient(
+    output_gradient: np.ndarray, x: np.ndarray, sets: tuple[int, int, int], epsilon: float
+) -> np.ndarray:
+    """Return ∂J/∂x = (δ - mean δ - x̂ mean(δ x̂)) / sqrt(σ² + ε), the means being of each set."""
+    grouped, delta = _in_sets(x, sets), _in_sets(output_gradient, sets)
+    deviation = np.sqrt(grouped.var(axis=(1, 3), keepdims=True) + epsilon)
+    normalized = _in_sets(standardize(x, sets, epsilon), sets)
+    mean = delta.mean(axis=(1, 3), keepdims=True)
+    product = (delta * normalized).mean(axis=(1, 3), keepdims=True)
+    return ((delta - mean - normalized * product) / deviation).reshape(x.shape)
+
+
+def _sum_of_neighbours(x: np.ndarray, radius: int) -> np.ndarray:
+    """Return for each channel the sum over those that are at most ``radius`` away."""
+    channels = x.shape[-1]
+    total = np.zeros_like(x)
+    for shift in range(-min(radius, channels - 1), min(radius, channels - 1) + 1):
+        here = slice(max(-shift, 0), channels - max(shift, 0))
+        there = slice(max(shift, 0), channels - max(-shift, 0))
+        total[..., here] += x[..., there]
+    return total
+
+
+def local_response_normalization(
+    x: np.ndarray, depth_radius: int, bias: float, alpha: float, beta: float
+) -> np.ndarray:
+    """Return x s^-β with s = bias + α Σ x² over the channels at most ``depth_radius`` away.
+
+    Krizhevsky, Sutskever and Hinton, *ImageNet classification with deep convolutional neural
+    networks*, 2012, section 3.3, in the form of TensorFlow's function of this name.
+
+    Parameters
+    ----------
+    x : ndarray, shape (batch, ..., channels)
+    """
+    return x * (bias + alpha * _sum_of_neighbours(x**2, depth_radius)) ** -beta
+
+
+def local_response_normalization_gradient(
+    output_gradient: np.ndarray,
+    x: np.ndarray,
+    depth_radius: int,
+    bias: float,
+    alpha: float,
+    beta: float,
+) -> np.ndarray:
+    """Return ∂J/∂x = δ s^-β - 2αβ x Σ δ x s^(-β-1), the sum being over the same neighbours.
+
+    Channel c is in the sum s of each of its neighbours, so its gradient is summed over these.
+    """
+    s = bias + alpha * _sum_of_neighbours(x**2, depth_radius)
+    shared = _sum_of_neighbours(output_gradient * x * s ** (-beta - 1), depth_radius)
+    return output_gradient * s**-beta - 2 * alpha * beta * x * shared
