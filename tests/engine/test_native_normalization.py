@@ -242,3 +242,25 @@ def test_draws_are_those_of_the_reference(
     program = program_of(behind_dense(network, shape[1]), (shape[0], 2))
     feeds = normal_feeds(program, images) | {"random": np.array(key, np.uint64)}
     assert_near(program, feeds, instruction_set, lanes)
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_a_convolution_that_normalizes_follows_new_averages_and_new_kernels(instruction_set, lanes):
+    convolution, layer = layers.Conv1D(5, 2, use_bias=False), layers.BatchNormalization()
+    convolution.ensure_built((None, 4, 3))
+    layer.ensure_built((None, 3, 5))
+
+    def network(builder, x):
+        y = layer.trace(builder, convolution.trace(builder, x))
+        return builder.apply("activation", y, shape=y.shape, function="tanh")
+
+    program = program_of(network, (4, 3), training=False)
+    native, feeds = NativeProgram(program, 18, instruction_set, lanes), normal_feeds(program, 18)
+    for changed in (layer.moving_mean, layer.moving_variance, layer.gamma, convolution.kernel):
+        changed.assign(changed.value + 0.5)
+        for _ in range(2):
+            found, expected = native.run(feeds), reference.run(program, feeds)
+            np.testing.assert_allclose(
+                found[program.output], expected[program.output], rtol=1e-4, atol=1e-5
+            )

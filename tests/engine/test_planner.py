@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convlet.engine import Buffer, Builder, Program, Variable, plan
+from convlet import Sequential, layers
+from convlet.engine import Buffer, Builder, Program, Variable, plan, reference
+from convlet.engine.fusion import fuse
 from convlet.engine.operators import OPERATORS, Gradient, bind
 from convlet.losses import MeanSquaredError
 from convlet.ops import tap_table
@@ -451,3 +453,93 @@ def test_values_of_variables_are_drawn_only_when_read():
     assert drawn == [], "planning allocates nothing"
     assert kernel.value is kernel.value
     assert len(drawn) == 1
+
+
+# --- normalization that a convolution does ---
+
+
+def normalized(builder: Builder, x: Buffer) -> Buffer:
+    """Append a normalization by given statistics."""
+    statistics = [
+        Variable(name, (x.shape[-1],), "float64", lambda shape, *_: 1 + np.arange(*shape) / 7, 0)
+        for name in ("mean", "variance", "gamma", "beta")
+    ]
+    operands = [builder.parameter(variable) for variable in statistics]
+    return builder.apply("normalize", x, *operands, shape=x.shape, epsilon=0.1)
+
+
+def a_convolution(builder: Builder, x: Buffer) -> Buffer:
+    return add_conv(builder, x, variable("conv", 3, 2, 1, 6), groups=2, strides=2, padding="same")
+
+
+def a_depthwise_one(builder: Builder, x: Buffer) -> Buffer:
+    return add_conv(builder, x, variable("depthwise", 2, 2, 1, 2), groups=2)
+
+
+def a_dense_layer(builder: Builder, x: Buffer) -> Buffer:
+    return add_dense(builder, x, variable("dense", 2, 5))
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("layer", [a_convolution, a_depthwise_one, a_dense_layer])
+def test_a_layer_does_the_normalization_behind_it_where_nothing_is_trained(layer, has_bias):
+    images = normal(3, 4, 5, 2)
+    results = []
+    for training in (True, False):
+        builder = Builder(training)
+        x = layer(builder, builder.feed("input", (4, 5, 2)))
+        if has_bias:
+            bias = builder.parameter(variable("bias", x.shape[-1]))
+            x = builder.apply("add_bias", x, bias, shape=x.shape)
+        x = normalized(builder, x)
+        program = plan(builder, builder.apply("activation", x, shape=x.shape, function="tanh"))
+        results.append(reference.run(program, {"input": images})[program.output])
+    operator = "dense" if layer is a_dense_layer else "conv"
+    assert operators(program.forward) == ["fold_normalization", operator, "add_bias", "activation"]
+    np.testing.assert_allclose(*results, rtol=1e-10, atol=1e-12)
+    steps = [step.operators for step in fuse(program, 16, 16)]
+    assert steps[1:] == [(operator, "add_bias", "activation")]
+
+
+def test_a_layer_whose_output_somebody_else_reads_leaves_normalization_alone():
+    builder = Builder()
+    x = a_dense_layer(builder, builder.feed("input", (3, 2)))
+    y = builder.apply("add", normalized(builder, x), x, shape=x.shape)
+    assert operators(plan(builder, y).forward) == ["dense", "normalize", "add"]
+
+    builder = Builder()
+    x = a_dense_layer(builder, builder.feed("input", (3, 2)))
+    normalized(builder, x)
+    assert operators(plan(builder, x).forward) == ["dense", "normalize"]
+
+
+def test_normalization_of_the_images_or_of_a_pooling_stays():
+    builder = Builder()
+    x = normalized(builder, builder.feed("input", (4, 2)))
+    table = tap_table((4,), (2,), 2)
+    x = builder.apply("max_pool", x, shape=(2, 2), table=table)
+    program = plan(builder, normalized(builder, x))
+    assert operators(program.forward) == ["normalize", "max_pool", "normalize"]
+
+
+def test_a_layer_before_two_normalizations_does_both():
+    images, results = normal(3, 4, 2), []
+    for training in (True, False):
+        builder = Builder(training)
+        x = a_dense_layer(builder, builder.feed("input", (4, 2)))
+        program = plan(builder, normalized(builder, normalized(builder, x)))
+        results.append(reference.run(program, {"input": images})[program.output])
+    assert operators(program.forward) == [*["fold_normalization"] * 2, "dense", "add_bias"]
+    np.testing.assert_allclose(*results, rtol=1e-10, atol=1e-12)
+
+
+def test_a_group_convolution_does_the_normalization_by_maps():
+    model = Sequential(
+        [
+            layers.Input((4, 4, 1)),
+            layers.GroupConv2D(2, 3, lifting=True),
+            layers.GroupBatchNormalization(),
+        ]
+    )
+    named = operators(model.program("predict", (4, 4, 1)).forward)
+    assert named == ["tie"] * 6 + ["fold_normalization", "conv", "add_bias"]

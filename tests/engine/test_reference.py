@@ -217,9 +217,9 @@ NETWORKS: dict[str, Callable[[Builder, Buffer], Buffer]] = {
 }
 
 
-def planned(network: Callable[[Builder, Buffer], Buffer]) -> Program:
+def planned(network: Callable[[Builder, Buffer], Buffer], training: bool = True) -> Program:
     """Return image -> dense "before" -> ``network``, so that its input's gradient is asked for."""
-    builder = Builder(training=True)
+    builder = Builder(training)
     x = builder.feed("input", IMAGE)
     x = add_dense(builder, x, variable("before", IMAGE[-1], CHANNELS))
     return plan(builder, network(builder, x), SumOfSquares())
@@ -271,7 +271,8 @@ def test_every_operator_is_in_a_network(operator: str):
     assert operator in {
         instruction.operator
         for network in NETWORKS.values()
-        for instruction in planned(network).instructions
+        for training in (True, False)
+        for instruction in planned(network, training).instructions
     }
 
 

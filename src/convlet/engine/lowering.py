@@ -50,7 +50,7 @@ _IN_PLACE = (
     "log_softmax_gradient",
 )
 _PAST_THE_END = 256  # bytes that kernels may read behind a buffer of a single image
-_ON_WEIGHTS = ("tie", "tie_gradient", "moving_average")
+_ON_WEIGHTS = ("tie", "tie_gradient", "fold_normalization", "moving_average")
 # Statistics of the whole batch, which what comes behind them waits for.
 _STATISTICS = ("channel_moments", "normalization_sums")
 # Those that multiply by a coefficient of each channel.
@@ -163,7 +163,7 @@ class Lowering:
             is_sum_of_made = is_sum_of_gradients and self._added_afterwards.intersection(
                 first.reads
             )
-            if first.operator == "tie":
+            if first.operator in ("tie", "fold_normalization"):
                 self.before.append(first)
             elif first.operator in ("tie_gradient", "moving_average") or is_sum_of_made:
                 self.after.append(first)

@@ -54,7 +54,7 @@ class NativeProgram:
         ]
         self._root = lowering.root
         self._packed: list[np.ndarray] = []
-        self._tied: Arrays = {}  # kernels that were laid out from the packed variables
+        self._tied: Arrays = {}  # kernels and biases made from the packed variables
         self._lock = threading.Lock()
         self._python_seconds: dict[int, float] = {}  # of the last run, by segment
 
@@ -164,8 +164,9 @@ def _carried_out(instructions: list[Instruction], arrays: Arrays) -> Arrays:
     results: Arrays = {}
     for instruction in instructions:
         operands = [results[n] if n in results else arrays[n] for n in instruction.reads]
-        function = OPERATORS[instruction.operator].function
-        results[instruction.writes[0]] = _ready(function(*operands, **instruction.attributes))
+        written = OPERATORS[instruction.operator].function(*operands, **instruction.attributes)
+        arrays_written = written if isinstance(written, tuple) else (written,)
+        results.update(zip(instruction.writes, map(_ready, arrays_written), strict=True))
     return results
 
 

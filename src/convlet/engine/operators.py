@@ -172,6 +172,12 @@ OPERATORS: dict[str, Operator] = {
     # normalization: by given statistics, or by those of the batch, which the images wait for
     "channel_moments": Operator(ops.channel_moments, "x", "mean variance", whole_batch=True),
     "moving_average": Operator(ops.moving_average, "average value", "new_average"),
+    # weights alone, no images: a convolution that does the normalization behind it
+    "fold_normalization": Operator(
+        ops.fold_normalization,
+        "kernel mean variance gamma beta *bias",
+        "folded_kernel folded_bias",
+    ),
     "normalize": Operator(
         ops.normalize,
         "x mean variance gamma beta",

@@ -7,7 +7,7 @@ gradient by the images, is never computed.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,7 +73,9 @@ def plan_heads(builder: Builder, heads: Sequence[Head]) -> Program:
         If it is for training and there is a loss, the program computes gradients, too.
     heads : sequence of Head
     """
-    _pool_before_activations(builder, {head.output.name for head in heads})
+    outputs = {head.output.name for head in heads}
+    _fold_normalizations(builder, outputs)
+    _pool_before_activations(builder, outputs)
     losses = [None if head.loss is None else _add_loss(builder, head).name for head in heads]
     forward = tuple(builder.instructions)
     backward: tuple[Instruction, ...] = ()
@@ -96,6 +98,56 @@ def plan_heads(builder: Builder, heads: Sequence[Head]) -> Program:
         tuple(losses),
         dict(builder.updates),
     )
+
+
+def _fold_normalizations(builder: Builder, outputs: set[str]) -> None:
+    """Let convolutions and dense layers do the normalization by given statistics behind them.
+
+    Where nothing is trained, it is linear: it is done once, to the kernel and the bias.
+    """
+    if builder.training:
+        return
+    builder.instructions.sort(key=lambda i: i.operator != "tie")  # statistics may be tied, too
+    for normalization in [i for i in builder.instructions if i.operator == "normalize"]:
+        x, *statistics = normalization.reads
+        chain = _only_sources(builder, x, outputs)
+        bias = [chain.pop(0)] if chain and chain[0].operator == "add_bias" else []
+        if not chain or chain[0].operator not in ("conv", "dense"):
+            continue
+        convolution, filters = chain[0], builder.buffers[x].shape[-1]
+        kernel = convolution.reads[1]
+        shapes = {"folded_kernel": builder.buffers[kernel].shape, "folded_bias": (filters,)}
+        folded = [Buffer(f"{x}.{name}", shape, False) for name, shape in shapes.items()]
+        builder.buffers |= {buffer.name: buffer for buffer in folded}
+        reads = (kernel, *statistics, *(i.reads[1] for i in bias))
+        names = tuple(buffer.name for buffer in folded)
+        fold = replace(normalization, operator="fold_normalization", reads=reads, writes=names)
+        y = convolution.writes[0]
+        replaced = {
+            y: [fold, replace(convolution, reads=(convolution.reads[0], names[0]))],
+            normalization.writes[0]: [
+                replace(normalization, operator="add_bias", reads=(y, names[1]), attributes={})
+            ],
+        }
+        for instruction in bias:
+            replaced[instruction.writes[0]] = []
+            del builder.buffers[instruction.writes[0]]
+        builder.instructions[:] = [
+            new for old in builder.instructions for new in replaced.get(old.writes[0], [old])
+        ]
+
+
+def _only_sources(builder: Builder, name: str, outputs: set[str]) -> list[Instruction]:
+    """Return who writes a buffer, and who writes what that reads, if nobody else reads them."""
+    sources: list[Instruction] = []
+    readers = Counter(read for i in builder.instructions for read in i.reads)
+    while len(sources) < 2 and readers[name] == 1 and name not in outputs:
+        found = [i for i in builder.instructions if i.writes[0] == name]
+        if not found:
+            break
+        sources += found
+        name = found[0].reads[0]
+    return sources
 
 
 def _pool_before_activations(builder: Builder, outputs: set[str]) -> None:

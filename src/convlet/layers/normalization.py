@@ -307,6 +307,18 @@ class GroupBatchNormalization(BatchStatistics):
             )
         return channels // order
 
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append the normalization; by moving averages, those of a map stand at each of its places.
+
+        A convolution before it can then do it (`convlet.engine.planner`).
+        """
+        if builder.training and self.trainable:
+            return super().trace(builder, x)
+        places = np.tile(np.arange(self.moving_mean.size), ORDERS[self.group])
+        numbers = (self.moving_mean, self.moving_variance, self.gamma, self.beta)
+        spread = [builder.tied(variable, places) for variable in numbers]
+        return builder.apply("normalize", x, *spread, shape=x.shape, epsilon=self.epsilon)
+
     def to_channels(self, builder: Builder, x: Buffer) -> Buffer:
         """Append a reshape that makes the orientations an axis of the grid."""
         order = ORDERS[self.group]

@@ -58,6 +58,7 @@ from convlet.ops.noise import gaussian_noise
 from convlet.ops.normalization import (
     batch_normalize_gradient,
     channel_moments,
+    fold_normalization,
     local_response_normalization,
     local_response_normalization_gradient,
     moving_average,
@@ -129,6 +130,7 @@ __all__ = [
     "fft_conv_input_gradient",
     "fft_conv_kernel_gradient",
     "filters",
+    "fold_normalization",
     "functions",
     "gaussian_noise",
     "impulse_response",

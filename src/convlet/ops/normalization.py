@@ -57,6 +57,32 @@ def normalize(
     return (x - mean) * (gamma / np.sqrt(variance + epsilon)) + beta
 
 
+def fold_normalization(
+    kernel: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    *bias: np.ndarray,
+    epsilon: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the kernel and the bias of a convolution that normalizes what it makes.
+
+    γ ((w ⋆ x + b) - μ) / sqrt(σ² + ε) + β is linear in x: each filter w is multiplied by
+    γ / sqrt(σ² + ε), and the bias becomes (b - μ) γ / sqrt(σ² + ε) + β.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (..., filters)
+    mean, variance, gamma, beta : ndarray, shape (filters,)
+    *bias : ndarray, shape (filters,)
+        The convolution's, if it has one.
+    epsilon : float
+    """
+    scale = gamma / np.sqrt(variance + epsilon)
+    return kernel * scale, (sum(bias) - mean) * scale + beta
+
+
 def normalize_gradient(
     output_gradient: np.ndarray, variance: np.ndarray, gamma: np.ndarray, epsilon: float
 ) -> np.ndarray:
