@@ -548,6 +548,13 @@ def test_alexnets_normalization_is_the_papers():
         np.testing.assert_allclose(found[i], expected, rtol=1e-5)
 
 
+def test_weights_that_were_not_asked_for_are_none_as_in_keras():
+    layer = built(layers.BatchNormalization(center=False), (None, 3))
+    assert layer.beta is None
+    assert [weight.name for weight in layer.weights] == ["gamma", "moving_mean", "moving_variance"]
+    assert built(layers.LayerNormalization(scale=False), (None, 3)).gamma is None
+
+
 def test_keras_arguments_that_ask_for_nothing_are_taken():
     nothing = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
     layers.BatchNormalization(**nothing, synchronized=False, gamma_constraint=None)

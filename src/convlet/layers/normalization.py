@@ -52,6 +52,9 @@ def permuted(builder: Builder, x: Buffer, order: list[int], owner: str) -> Buffe
 class AffineNormalization(Layer):
     """What all normalizations share that multiply by a weight γ and add a weight β in the end."""
 
+    gamma: Variable | None
+    beta: Variable | None
+
     def __init__(
         self,
         epsilon: float,
@@ -69,17 +72,14 @@ class AffineNormalization(Layer):
         self.gamma_initializer = self.read_initializer("gamma_initializer", gamma_initializer)
 
     def make_affine(self, shape: tuple[int, ...]) -> None:
-        """Make γ and β; one that was not asked for stays 1 or 0, and is no weight of the layer."""
-        self.gamma = (
-            self.add_weight(shape, self.gamma_initializer, name="gamma")
-            if self.scale
-            else Variable("gamma", shape, self.dtype, initializers.get("ones"), 0, False)
-        )
-        self.beta = (
-            self.add_weight(shape, self.beta_initializer, name="beta")
-            if self.center
-            else Variable("beta", shape, self.dtype, initializers.get("zeros"), 0, False)
-        )
+        """Make γ and β; in place of one that was not asked for stands 1 or 0, no weight."""
+        self.gamma = self.beta = None
+        self.factor = Variable("gamma", shape, self.dtype, initializers.get("ones"), 0, False)
+        self.shift = Variable("beta", shape, self.dtype, initializers.get("zeros"), 0, False)
+        if self.scale:
+            self.gamma = self.factor = self.add_weight(shape, self.gamma_initializer, name="gamma")
+        if self.center:
+            self.beta = self.shift = self.add_weight(shape, self.beta_initializer, name="beta")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's shape."""
@@ -161,7 +161,7 @@ class BatchStatistics(AffineNormalization):
     def trace(self, builder: Builder, x: Buffer) -> Buffer:
         """Append the normalization: while training by the batch, otherwise by moving averages."""
         y = self.to_channels(builder, x)
-        gamma, beta = builder.parameter(self.gamma), builder.parameter(self.beta)
+        gamma, beta = builder.parameter(self.factor), builder.parameter(self.shift)
         if builder.training and self.trainable:
             operator, shape = "batch_normalize", self.moving_mean.shape
             statistics = builder.apply_all("channel_moments", y, shape=shape, per_image=False)
@@ -315,7 +315,7 @@ class GroupBatchNormalization(BatchStatistics):
         if builder.training and self.trainable:
             return super().trace(builder, x)
         places = np.tile(np.arange(self.moving_mean.size), ORDERS[self.group])
-        numbers = (self.moving_mean, self.moving_variance, self.gamma, self.beta)
+        numbers = (self.moving_mean, self.moving_variance, self.factor, self.shift)
         spread = [builder.tied(variable, places) for variable in numbers]
         return builder.apply("normalize", x, *spread, shape=x.shape, epsilon=self.epsilon)
 
@@ -353,9 +353,9 @@ class SetNormalization(AffineNormalization):
     def _affine_shape(self, input_shape: Shape) -> tuple[int, ...]:
         """Return the shape of γ and β, checked."""
         shape = tuple(input_shape[place] for place in self.affine_places(input_shape))
-        if self.built and shape != self.gamma.shape:
+        if self.built and shape != self.factor.shape:
             raise ValueError(
-                f"{self.owner}: the input must have {self.gamma.shape} numbers along axis "
+                f"{self.owner}: the input must have {self.factor.shape} numbers along axis "
                 f"{self.axis}, for which the layer was built, got {shape}"
             )
         return tuple(size for size in shape if size is not None)
@@ -382,9 +382,9 @@ class SetNormalization(AffineNormalization):
         sets = self.sets(*shape)
         y = builder.apply("standardize", y, shape=shape, sets=sets, epsilon=self.epsilon)
         if self.scale:
-            y = builder.apply("scale", y, _flat(builder, self.gamma), shape=shape)
+            y = builder.apply("scale", y, _flat(builder, self.factor), shape=shape)
         if self.center:
-            y = builder.apply("add_bias", y, _flat(builder, self.beta), shape=shape)
+            y = builder.apply("add_bias", y, _flat(builder, self.shift), shape=shape)
         y = builder.apply(
             "reshape", y, shape=moved.shape, input_shape=shape, output_shape=moved.shape
         )
