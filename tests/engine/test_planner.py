@@ -497,7 +497,7 @@ def test_a_layer_does_the_normalization_behind_it_where_nothing_is_trained(layer
     operator = "dense" if layer is a_dense_layer else "conv"
     assert operators(program.forward) == ["fold_normalization", operator, "add_bias", "activation"]
     np.testing.assert_allclose(*results, rtol=1e-10, atol=1e-12)
-    steps = [step.operators for step in fuse(program, 16, 16)]
+    steps = [step.operators for step in fuse(program, 16, 16, 16)]
     assert steps[1:] == [(operator, "add_bias", "activation")]
 
 
