@@ -43,12 +43,8 @@ Plan::Plan(const std::string& instruction_set, int64_t images, int64_t lanes)
 
 int Plan::add_buffer(int64_t bytes, bool shared, int64_t offset) {
     bytes = aligned(bytes);
-    if (shared) {
-        offset = shared_bytes_;
-        shared_bytes_ += aligned(bytes * blocks_ + PADDING);
-    } else {
-        local_bytes_ = std::max(local_bytes_, offset + bytes);
-    }
+    int64_t& end = shared ? shared_bytes_ : local_bytes_;
+    end = std::max(end, offset + (shared ? aligned(bytes * blocks_ + PADDING) : bytes));
     buffers_.push_back({bytes, shared, offset});
     return static_cast<int>(buffers_.size()) - 1;
 }

@@ -86,8 +86,9 @@ class Plan {
 public:
     Plan(const std::string& instruction_set, int64_t images, int64_t lanes);
 
-    // A buffer of `bytes` for a block: shared ones keep all blocks' contents from phase to phase,
-    // the others lie at `offset` of the memory of the thread that has the block.
+    // A buffer of `bytes` for a block: shared ones keep all blocks' contents from phase to phase and lie
+    // at `offset` of the memory for them, the others at `offset` of that of the thread that has the
+    // block.
     int add_buffer(int64_t bytes, bool shared, int64_t offset);
     // The sum of a gradient of `size` numbers, which `result` receives; without shards, stages that
     // are done together add to it directly.

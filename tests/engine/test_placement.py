@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convlet.engine.placement import ALIGNMENT, aligned, place
+from convlet.engine.placement import ALIGNMENT, aligned, heirs, place
 
 
 @st.composite
@@ -91,3 +91,55 @@ def test_two_buffers_of_one_step_do_not_both_take_a_place():
 
 def test_sizes_are_rounded_up_to_cache_lines():
     assert [aligned(size) for size in (0, 1, 63, 64, 65)] == [0, 64, 64, 64, 128]
+
+
+@st.composite
+def groups_of_steps(draw):
+    """Draw groups of steps that read what earlier ones wrote, sizes, and who may replace whom."""
+    groups, in_place, known = [], {}, []
+    for number in range(draw(st.integers(1, 5))):
+        group = []
+        for step in range(draw(st.integers(0, 4))):
+            reads = draw(st.lists(st.sampled_from(known), max_size=3)) if known else []
+            new = [f"{number}.{step}.{n}" for n in range(draw(st.integers(1, 2)))]
+            if reads and draw(st.booleans()):
+                in_place[new[0]] = reads[0]
+            known += new
+            group.append((reads, new))
+        groups.append(group)
+    sizes = {name: draw(st.sampled_from([64, 100, 300])) for name in known}
+    return groups, sizes, in_place
+
+
+@given(groups_of_steps())
+@settings(max_examples=300, deadline=None)
+def test_a_block_never_finds_its_place_taken_in_a_later_step(drawn):
+    groups, sizes, in_place = drawn
+    blocks = 3
+    uses = [([n for r, _ in g for n in r], [n for _, w in g for n in w]) for g in groups]
+    whole = {name: blocks * aligned(size) for name, size in sizes.items()}
+    offsets = place(uses, whole, heirs(groups, sizes, in_place))
+    times = {}
+    for number, group in enumerate(groups):
+        for step, (reads, writes) in enumerate(group):
+            for name in (*reads, *writes):
+                times.setdefault(name, []).append((number, step))
+    for one, other in itertools.permutations(sizes, 2):
+        spans = [(offsets[n], offsets[n] + whole[n]) for n in (one, other)]
+        if not overlap(*spans) or times[one][0] > times[other][0]:
+            continue
+        end, start = times[one][-1], times[other][0]
+        if end[0] < start[0]:
+            continue  # no block is in two groups at a time
+        # within a group, where another block may be ahead: the same places for each block
+        assert end[0] == start[0]
+        assert spans[0] == spans[1]
+        assert aligned(sizes[one]) == aligned(sizes[other])
+        assert end[1] < start[1] or (end == start and in_place[other] == one)
+
+
+def test_a_later_buffer_takes_the_place_of_one_that_is_done_with():
+    groups = [[([], ["a"])], [(["a"], ["b"]), (["b"], ["c"])], [(["c"], ["d"])]]
+    sizes = {"a": 64, "c": 64}
+    assert heirs(groups, sizes, {}) == {"c": "a"}
+    assert heirs(groups, sizes | {"c": 65}, {}) == {}

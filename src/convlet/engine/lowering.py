@@ -17,7 +17,7 @@ import numpy as np
 from convlet import _native, arguments
 from convlet.engine.fourier import slots
 from convlet.engine.fusion import Step, fuse
-from convlet.engine.placement import place
+from convlet.engine.placement import aligned, heirs, place
 from convlet.engine.program import Instruction, Program
 from convlet.engine.tables import native_identity, native_moves, native_table, winner_type
 from convlet.ops import TapTable
@@ -49,6 +49,7 @@ _IN_PLACE = (
     "log_softmax",
     "log_softmax_gradient",
 )
+_BEHIND_BLOCKS = 512  # bytes that kernels may read behind the last block: PADDING of plan.cpp
 _PAST_THE_END = 256  # bytes that kernels may read behind a buffer of a single image
 _ON_WEIGHTS = ("tie", "tie_gradient", "fold_normalization", "moving_average")
 # Statistics of the whole batch, which what comes behind them waits for.
@@ -226,15 +227,14 @@ class Lowering:
     def _make_buffers(self, groups: list[list[Step]]) -> None:
         """Make the buffers that stages need: shared ones, and those that a block has to itself."""
         where: dict[str, set[int]] = {}
-        for number, group in enumerate([*groups, self._last_steps]):
-            for step in group:
-                for name in map(self.root, (*step.reads, *step.writes)):
-                    if self._is_in_blocks(name):
-                        where.setdefault(name, set()).add(number)
+        uses = [self._uses(group) for group in [*groups, self._last_steps]]
+        for number, group in enumerate(uses):
+            for name in (name for step in group for names in step for name in names):
+                if self._is_in_blocks(name):
+                    where.setdefault(name, set()).add(number)
         shared = {name for name, numbers in where.items() if len(numbers) > 1}
         shared |= {self.root(n) for s in self._last_steps for n in s.reads} & set(where)
-        for name in shared:
-            self._buffers[name] = self.plan.add_buffer(self._bytes(name), True, 0)
+        self._place_shared(uses, shared, self._in_place([s for g in groups for s in g]))
         for group in groups:
             if group and not self._is_python(group):
                 self._place(group, shared)
@@ -249,19 +249,43 @@ class Lowering:
         size = self._size(name) * itemsize * self._lanes
         return size + (_PAST_THE_END if self._lanes == 1 else 0)
 
-    def _place(self, group: Sequence[Step], shared: set[str]) -> None:
-        uses = [
+    def _uses(self, group: Sequence[Step]) -> list[tuple[list[str], list[str]]]:
+        """Return the buffers that each step of a group reads and writes."""
+        return [
             ([self.root(n) for n in step.reads], [self.root(n) for n in step.writes])
             for step in group
         ]
-        names = {n for reads, writes in uses for n in (*reads, *writes)}
-        sizes = {n: self._bytes(n) for n in names if self._is_in_blocks(n) and n not in shared}
-        in_place = {
+
+    def _in_place(self, steps: Sequence[Step]) -> dict[str, str]:
+        """Return for some buffers the one that the step that writes them may write over."""
+        return {
             self.root(step.writes[0]): self.root(step.reads[0])
-            for step in group
+            for step in steps
             if step.operators[0] in _IN_PLACE and len(step.operators) == 1
         }
-        for name, offset in place(uses, sizes, in_place).items():
+
+    def _place_shared(
+        self,
+        groups: Sequence[Sequence[tuple[list[str], list[str]]]],
+        shared: set[str],
+        in_place: dict[str, str],
+    ) -> None:
+        """Place the buffers that keep all blocks from phase to phase."""
+        sizes = {name: self._bytes(name) for name in sorted(shared)}
+        old = heirs(groups, sizes, in_place)
+        uses = [
+            ([n for reads, _ in group for n in reads], [n for _, writes in group for n in writes])
+            for group in groups
+        ]
+        of_all = {n: aligned(s) * self.plan.blocks + _BEHIND_BLOCKS for n, s in sizes.items()}
+        for name, offset in place(uses, of_all, old).items():
+            self._buffers[name] = self.plan.add_buffer(sizes[name], True, offset)
+
+    def _place(self, group: Sequence[Step], shared: set[str]) -> None:
+        uses = self._uses(group)
+        names = {n for reads, writes in uses for n in (*reads, *writes)}
+        sizes = {n: self._bytes(n) for n in names if self._is_in_blocks(n) and n not in shared}
+        for name, offset in place(uses, sizes, self._in_place(group)).items():
             self._buffers[name] = self.plan.add_buffer(sizes[name], False, offset)
 
     def _buffer(self, name: str) -> int:
