@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from networks import LENET, Network
+from networks import LENET, MOBILENET_V2, RESNET20, VGG, Network
 
 KINDS = ("training", "inference", "fit", "memory", "operators")
 FIT_SAMPLES = 50_000  # of MNIST's 60,000: the lecture keeps the others for validation
@@ -57,4 +57,9 @@ CASES = (
     Case("inference", 1),
     Case("fit", 500),
     Case("fit", 32),
+    *(
+        Case(kind, 128, network)
+        for network in (RESNET20, MOBILENET_V2, VGG)
+        for kind in ("training", "inference")
+    ),
 )

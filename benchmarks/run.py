@@ -45,13 +45,14 @@ def _kinds(context, parameter, value: str) -> tuple[str, ...]:
 @click.command(epilog=EXAMPLES)
 @click.option("--only", callback=_kinds, default=",".join(KINDS), help="Kinds, between commas.")
 @click.option("--batch", type=int, multiple=True, help="Only cases of this batch size.")
+@click.option("--networks", default="", help="Parts of names, between commas; all by default.")
 @click.option("--contenders", default="", help="Parts of names, between commas; all by default.")
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--patience", type=float, default=60, show_default=True, help="Seconds to wait.")
 @click.option("--mnist", type=click.Path(path_type=Path), default=MNIST, help="MNIST's folder.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures.")
-def main(only, batch, contenders, rounds, threads, patience, mnist, json_file):
+def main(only, batch, networks, contenders, rounds, threads, patience, mnist, json_file):
     """Time convlet and its peers, each in a process of its own, in turn.
 
     All contenders compute the same thing, which is checked. A figure is the median of the rounds.
@@ -63,9 +64,9 @@ def main(only, batch, contenders, rounds, threads, patience, mnist, json_file):
     console.width = max(console.width, _WIDTH)
     cpus = machine.processors(threads)
     console.print(f"{machine.model_name()}, {len(cpus)} threads on processors {cpus}")
-    cases = _chosen_cases(console, only, batch, mnist)
+    cases = _chosen_cases(console, only, batch, networks, mnist)
     kinds = {case.kind for case in cases} | ({"operators"} & set(only))
-    entries = [e for e in CONTENDERS if _named(e, contenders) and kinds & set(e.kinds)]
+    entries = [e for e in CONTENDERS if _named(e.name, contenders) and kinds & set(e.kinds)]
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
 
@@ -90,12 +91,13 @@ def main(only, batch, contenders, rounds, threads, patience, mnist, json_file):
         sys.exit(1)
 
 
-def _chosen_cases(console: Console, kinds, batches, mnist: Path) -> list[Case]:
+def _chosen_cases(console: Console, kinds, batches, networks: str, mnist: Path) -> list[Case]:
     """Return the cases to run; memory needs the first one."""
     cases = []
     for case in CASES:
         for_memory = case == MEMORY and "memory" in kinds
-        if for_memory or (case.kind in kinds and (not batches or case.batch in batches)):
+        wanted = case.kind in kinds and _named(case.network.name, networks)
+        if for_memory or (wanted and (not batches or case.batch in batches)):
             cases.append(case)
     if not mnist.is_dir() and any(case.kind == "fit" for case in cases):
         console.print(f"[yellow]No fit: there is no folder of MNIST's files at {mnist}.[/]")
@@ -103,9 +105,9 @@ def _chosen_cases(console: Console, kinds, batches, mnist: Path) -> list[Case]:
     return cases
 
 
-def _named(entry: Entry, names: str) -> bool:
-    """Whether a part of the contender's name was asked for."""
-    return any(name.strip().lower() in entry.name.lower() for name in names.split(","))
+def _named(name: str, parts: str) -> bool:
+    """Whether a part of the name was asked for."""
+    return any(part.strip().lower() in name.lower() for part in parts.split(","))
 
 
 def _started(

@@ -72,8 +72,9 @@ class Worker:
         return self.entry.name
 
     def takes_part_in(self, case: Case) -> bool:
-        """Whether its entry names the kind of case."""
-        return case.kind in self.entry.kinds
+        """Whether its entry names the kind of case and can do its network."""
+        able = case.network.is_chain or not self.entry.chains_only
+        return able and case.kind in self.entry.kinds
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Wake the process, have it call a method of `serve.Server`, stop it again.

@@ -23,6 +23,8 @@ class Entry:
         What its class is given.
     environment : mapping
         Environment variables that have to be set before its process starts.
+    chains_only : bool
+        Whether it is written for chains of layers alone.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Entry:
     kinds: tuple[str, ...] = ("training", "inference", "fit")
     arguments: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    chains_only: bool = False
 
 
 def _keras(name: str, backend: str, **arguments: Any) -> Entry:
@@ -50,7 +53,7 @@ CONTENDERS = (
     _keras("Keras on TensorFlow", "tensorflow"),
     # Keras lets XLA compile by default, which on a CPU is often the slower way.
     _keras("Keras on TensorFlow, no XLA", "tensorflow", jit_compile=False),
-    Entry("TensorFlow function", "tensorflow", _STEPS),
+    Entry("TensorFlow function", "tensorflow", _STEPS, chains_only=True),
     _keras("Keras on JAX", "jax"),
     Entry("ONNX Runtime", "onnxruntime", ("inference",)),
     Entry("OpenVINO", "openvino", ("inference",)),

@@ -68,6 +68,3 @@ def operator_data(operator: Operator) -> tuple[np.ndarray, np.ndarray]:
         ends = (operator.filters, operator.channels)
     kernel = 0.1 * generator.standard_normal((*operator.kernel, *ends), np.float32)
     return x, kernel
-
-
-LEARNING_RATE = 0.1

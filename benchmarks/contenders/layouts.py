@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from networks import Conv, Dense, Flatten, Network
+from networks import (
+    BatchNorm,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    Network,
+    has_bias,
+)
 
 
 def channels_first(network: Network, weights: list[np.ndarray]) -> list[np.ndarray]:
@@ -18,8 +26,11 @@ def channels_first(network: Network, weights: list[np.ndarray]) -> list[np.ndarr
             case Flatten():
                 flattened = before
             case Conv():
-                result += [np.ascontiguousarray(next(remaining).transpose(3, 2, 0, 1))]
-                result += [next(remaining)]
+                order = (2, 3, 0, 1) if isinstance(layer, DepthwiseConv) else (3, 2, 0, 1)
+                result += [np.ascontiguousarray(next(remaining).transpose(order))]
+                result += [next(remaining)] if has_bias(layer) else []
+            case BatchNorm():
+                result += [next(remaining) for _ in range(4)]
             case Dense():
                 kernel = next(remaining)
                 if flattened:

@@ -8,11 +8,29 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from contenders.contender import LEARNING_RATE, BaseContender, operator_data
+from contenders.contender import BaseContender, operator_data
 from contenders.layouts import channels_first
-from networks import Conv, Dense, Flatten, MaxPool
+from networks import (
+    EPSILON,
+    Activation,
+    Add,
+    BatchNorm,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    GlobalPool,
+    MaxPool,
+)
 
-_ACTIVATIONS = {"tanh": [nn.Tanh], "softmax": []}  # the softmax is left to the loss
+# the softmax is left to the loss
+_ACTIVATIONS = {
+    "tanh": [nn.Tanh],
+    "relu": [nn.ReLU],
+    "relu6": [nn.ReLU6],
+    "linear": [],
+    "softmax": [],
+}
 
 
 class Contender(BaseContender):
@@ -38,7 +56,7 @@ class Contender(BaseContender):
 
     def training(self, network, weights, x, y):
         model = self._model(network, weights)
-        optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE)
+        optimizer = torch.optim.SGD(model.parameters(), network.learning_rate)
         x, y = self._images(x), torch.from_numpy(y)
         loss_of = self.compile(lambda x, y: cross_entropy(model(x), y))
 
@@ -64,7 +82,7 @@ class Contender(BaseContender):
 
     def fit(self, network, weights, batch):
         model = self._model(network, weights)
-        optimizer = torch.optim.SGD(model.parameters(), LEARNING_RATE)
+        optimizer = torch.optim.SGD(model.parameters(), network.learning_rate)
 
         def epoch(x, y):
             x, y = self._images(x), torch.from_numpy(y)
@@ -122,15 +140,36 @@ class Contender(BaseContender):
 
     def _model(self, network, weights):
         """Return the network; its outputs lack the softmax."""
-        modules = [
-            module for layer, *shapes in network.shapes() for module in _modules(layer, *shapes)
-        ]
-        model = nn.Sequential(*modules)
+        if network.is_chain:
+            model = nn.Sequential(*(_module(layer, *shapes) for layer, *shapes in network.shapes()))
+        else:
+            model = _Graph(network)
+        remaining = iter(channels_first(network, weights))
         with torch.no_grad():
-            ours = channels_first(network, weights)
-            for parameter, weight in zip(model.parameters(), ours, strict=True):
-                parameter.copy_(torch.from_numpy(weight))
+            for module in model.modules():
+                names = ("weight", "bias", "running_mean", "running_var")
+                for tensor in (getattr(module, name, None) for name in names):
+                    if tensor is not None:
+                        tensor.copy_(torch.from_numpy(next(remaining)))
         return model.to(memory_format=self.format)
+
+
+class _Graph(nn.Module):
+    """A network whose layers may read any earlier one."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.layers = network.layers
+        self.parts = nn.ModuleList(_module(layer, *shapes) for layer, *shapes in network.shapes())
+
+    def forward(self, x):
+        named = {}
+        for layer, part in zip(self.layers, self.parts, strict=True):
+            x = named[layer.reads] if layer.reads else x
+            x = x + named[layer.other] if isinstance(layer, Add) else part(x)
+            if layer.name:
+                named[layer.name] = x
+        return x
 
 
 def _conv(operator, x, kernel):
@@ -180,15 +219,31 @@ def _pooling(operator, x):
     }
 
 
-def _modules(layer, before, after):
-    """Return one layer as PyTorch's modules."""
+def _module(layer, before, after):
+    """Return one layer as a module of PyTorch's."""
+    activation = "linear"
     match layer:
-        case Conv(channels, kernel, activation):
-            modules = [nn.Conv2d(before[-1], channels, kernel)]
+        case Conv(channels, kernel, activation, stride):
+            first, last = layer.pads(before[0])
+            groups = channels if isinstance(layer, DepthwiseConv) else 1
+            padding = first if first == last else 0
+            modules = [] if first == last else [nn.ZeroPad2d((first, last, first, last))]
+            modules += [
+                nn.Conv2d(before[-1], channels, kernel, stride, padding, 1, groups, bias=layer.bias)
+            ]
+        case BatchNorm():
+            modules = [nn.BatchNorm2d(before[-1], EPSILON)]
+        case Activation(activation):
+            modules = []
+        case Add():
+            modules = [nn.Identity()]
         case MaxPool(size):
-            return [nn.MaxPool2d(size)]
+            modules = [nn.MaxPool2d(size)]
+        case GlobalPool():
+            modules = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
         case Flatten():
-            return [nn.Flatten()]
+            modules = [nn.Flatten()]
         case Dense(units, activation):
             modules = [nn.Linear(before[-1], units)]
-    return modules + [make() for make in _ACTIVATIONS[activation]]
+    modules += [make() for make in _ACTIVATIONS[activation]]
+    return modules[0] if len(modules) == 1 else nn.Sequential(*modules)

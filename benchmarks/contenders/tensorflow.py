@@ -6,10 +6,11 @@ import os
 
 import tensorflow as tf
 
-from contenders.contender import LEARNING_RATE, BaseContender
+from contenders.contender import BaseContender
 from networks import Conv, Dense, Flatten, MaxPool
 
-_ACTIVATIONS = {"tanh": tf.tanh, "softmax": tf.identity}  # the softmax is left to the loss
+# the softmax is left to the loss
+_ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu, "softmax": tf.identity}
 
 
 def limit_threads():
@@ -41,7 +42,7 @@ class Contender(BaseContender):
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, variables)
             for variable, gradient in zip(variables, gradients, strict=True):
-                variable.assign_sub(LEARNING_RATE * gradient)
+                variable.assign_sub(network.learning_rate * gradient)
             return loss
 
         return lambda: float(step(x, y))
@@ -62,9 +63,9 @@ def _logits(network, variables, x):
     remaining = iter(variables)
     for layer in network.layers:
         match layer:
-            case Conv(_, _, activation):
+            case Conv(_, _, activation, stride, padding):
                 kernel, bias = next(remaining), next(remaining)
-                x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "VALID"), bias)
+                x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, stride, padding.upper()), bias)
                 x = _ACTIVATIONS[activation](x)
             case MaxPool(size):
                 x = tf.nn.max_pool2d(x, size, size, "VALID")

@@ -228,8 +228,8 @@ class Lowering:
         """Make the buffers that stages need: shared ones, and those that a block has to itself."""
         where: dict[str, set[int]] = {}
         uses = [self._uses(group) for group in [*groups, self._last_steps]]
-        for number, group in enumerate(uses):
-            for name in (name for step in group for names in step for name in names):
+        for number, of_group in enumerate(uses):
+            for name in (name for step in of_group for names in step for name in names):
                 if self._is_in_blocks(name):
                     where.setdefault(name, set()).add(number)
         shared = {name for name, numbers in where.items() if len(numbers) > 1}

@@ -87,17 +87,17 @@ def heirs(
     chosen: dict[str, str] = {}
     left = set(last)
     for name in sorted(first, key=first.__getitem__):
-        group, step = first[name]
+        where, step = first[name]
         old = in_place.get(name, "")
         candidates = [
             other
             for other in left
-            if last[other][0] == group
-            and first[other][0] < group
+            if last[other][0] == where
+            and first[other][0] < where
             and aligned(sizes[other]) == aligned(sizes[name])
             and (last[other][1] < step or (other == old and last[other][1] == step))
         ]
-        if candidates and name in {w for _, writes in groups[group] for w in writes}:
+        if candidates and name in {w for _, writes in groups[where] for w in writes}:
             chosen[name] = old if old in candidates else max(candidates, key=last.__getitem__)
             left.discard(chosen[name])
     return chosen
