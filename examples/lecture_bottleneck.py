@@ -335,7 +335,7 @@ def profiled(program, feeds, repeat):
     """Return the seconds of each part that a program has stages for, and its results."""
     seconds = {}
     for stage in profiler.profile(program, feeds, repeat):
-        part = OPERATORS.get(stage.name.rpartition(": ")[2])
+        part = OPERATORS.get(stage.name.rpartition(": ")[2].partition(" (")[0])
         if part is not None:
             seconds[part] = stage.seconds
     return seconds, run(program, feeds)

@@ -330,6 +330,11 @@ NB_MODULE(_native, m) {
         .def("run", &run, "first_phase"_a, "last_phase"_a, "slots"_a, "threads"_a)
         .def("set_profiling", &Plan::set_profiling, "on"_a)
         .def("take_profile", &profile)
+        .def("stages", &Plan::stages,
+             "Of each stage its phase, whether that is done together, name, operations.")
+        .def("memory", &Plan::memory_bytes,
+             "Bytes of shared buffers, of each thread, of packed kernels and sums.")
+        .def_prop_ro("lanes", &Plan::lanes)
         .def_prop_ro("instruction_set",
                      [](const Plan& plan) { return plan.kernels().instruction_set; })
         .def_prop_ro("blocks", &Plan::blocks)

@@ -52,6 +52,7 @@ int Plan::add_buffer(int64_t bytes, bool shared, int64_t offset) {
 int Plan::add_memory(int64_t floats) {
     memories_.emplace_back();
     memories_.back().resize(4 * floats);
+    own_bytes_ += 4 * floats;
     bytes_ += 4 * floats;
     return static_cast<int>(memories_.size()) - 1;
 }
@@ -91,6 +92,18 @@ void Plan::add_up(int id, const Call& call) const {
     float* shards[MOST_SHARDS];
     for (int64_t s = 0; s < shards_; ++s) shards[s] = memory(g.memory) + s * (aligned(4 * g.size) / 4);
     kernels_.add_up(shards, g.size, shards_, call.slot(g.result), call.share);
+}
+
+std::vector<Plan::Entry> Plan::stages() const {
+    std::vector<Entry> stages;
+    for (size_t p = 0; p < phases_.size(); ++p)
+        for (const Stage& stage : phases_[p].stages)
+            stages.emplace_back(p, phases_[p].together, stage.name, stage.operations);
+    return stages;
+}
+
+std::tuple<int64_t, int64_t, int64_t> Plan::memory_bytes() const {
+    return {shared_bytes_, local_bytes_ + workspace_bytes_ + scratch_bytes_, own_bytes_};
 }
 
 std::vector<Plan::Profile> Plan::take_profile() {

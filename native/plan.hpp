@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels.hpp"
@@ -111,6 +112,12 @@ public:
         std::string name;
         double seconds, operations;
     };
+    // Every stage: the number of its phase, whether that is done together, name and operations.
+    using Entry = std::tuple<int64_t, bool, std::string, double>;
+    std::vector<Entry> stages() const;
+    // Bytes of shared buffers, of each thread's memory, and of the plan's own memory.
+    std::tuple<int64_t, int64_t, int64_t> memory_bytes() const;
+
     void set_profiling(bool on) { profiling_ = on; }
     std::vector<Profile> take_profile();
 
@@ -153,7 +160,7 @@ private:
     std::vector<Memory> memories_;
     std::vector<Phase> phases_;
     int64_t local_bytes_ = 0, workspace_bytes_ = 0, scratch_bytes_ = 0;  // of a thread
-    int64_t shared_bytes_ = 0, bytes_ = 0;
+    int64_t shared_bytes_ = 0, own_bytes_ = 0, bytes_ = 0;
     Memory shared_;
     std::vector<Memory> locals_;
     bool profiling_ = false;

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from convlet import _native, arguments
-from convlet.engine.fourier import slots
+from convlet.engine.fourier import Tile, slots
 from convlet.engine.fusion import Step, fuse
 from convlet.engine.placement import aligned, heirs, place
 from convlet.engine.program import Instruction, Program
@@ -501,7 +501,8 @@ class Lowering:
             self._buffer(last.writes[0]),
         )
         if step.tile is not None:
-            _native.fourier_convolution(self.plan, step.name, table, step.tile, *operands, **fused)
+            name = f"{step.name} {_by_fourier(step.tile)}"
+            _native.fourier_convolution(self.plan, name, table, step.tile, *operands, **fused)
         else:
             _native.convolution(self.plan, step.name, table, *operands, **fused)
 
@@ -535,7 +536,7 @@ class Lowering:
         if step.tile is not None:
             _native.fourier_kernel_gradient(
                 self.plan,
-                step.name,
+                f"{step.name} {_by_fourier(step.tile)}",
                 table,
                 step.tile,
                 shape,
@@ -810,6 +811,11 @@ class Lowering:
         operands += self._grid(x) if by_channel else [self._size(x)]
         operands += [chosen.get("rate", chosen.get("stddev")), chosen["layer"]]
         getattr(_native, instruction.operator)(self.plan, step.name, *operands)
+
+
+def _by_fourier(tile: Tile) -> str:
+    """Return what a stage's name says of a convolution by the Fourier transform."""
+    return f"(FFT, tiles of {' x '.join(map(str, tile))})"
 
 
 def _activation(instruction: Instruction) -> tuple[Any, list[float]]:

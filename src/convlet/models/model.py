@@ -21,6 +21,7 @@ from convlet.models.data import (
     in_float_type,
     with_class_weights,
 )
+from convlet.models.plan_table import plan_lines
 from convlet.models.scores import Scores
 from convlet.models.state import NonFiniteLossError, TrainingState
 from convlet.models.summary import summary_lines
@@ -586,6 +587,43 @@ class Model(Layer):
             Called with each line.
         """
         for line in summary_lines(self):
+            print_fn(line)
+
+    def plan(
+        self, batch_size: int = 32, mode: str | None = None, print_fn: Callable[[str], Any] = print
+    ) -> None:
+        """Print how the C++ core computes a batch.
+
+        Phases, between which all images wait for each other; the layers and operators that are
+        carried out in one go, with their operations; which convolutions go by FFT; how many images
+        make a block; the memory.
+
+        Parameters
+        ----------
+        batch_size : int
+        mode : {"predict", "evaluate", "train"}, optional
+            What to compute; "train" by default, or "predict" if the model is not compiled.
+        print_fn : callable
+            Called with each line.
+
+        Raises
+        ------
+        ValueError
+            If an input's size is open, or an argument is not of its form.
+        RuntimeError
+            If the mode needs a loss and the model is not compiled.
+        """
+        batch_size = arguments.integer(self.owner, "batch_size", batch_size)
+        if mode is None:
+            mode = "train" if self.compiled else "predict"
+        mode = arguments.choice(self.owner, "mode", mode, ("predict", "evaluate", "train"))
+        given = self.input_shape
+        for shape in [given] if isinstance(given, tuple) else leaves(given):
+            if None in shape[1:]:
+                raise ValueError(
+                    f"{self.owner}: plan needs inputs of known sizes, got the shape {shape}"
+                )
+        for line in plan_lines(self, mode, batch_size):
             print_fn(line)
 
 
