@@ -129,6 +129,8 @@ OPERATORS = (
     Operator("1-D", 64, (2000,), 32, 64, (9,)),
     Operator("1-D", 64, (2000,), 32, 32, (2,), "conv", 1, 0, 2),
     Operator("1-D", 32, (4000,), 16, 16, (3,), "conv", 1, 1),
+    # where the Fourier transform is at home
+    Operator("other", 16, (64, 64), 64, 64, (9, 9)),
     # volumes
     Operator("first layer", 4, (32, 32, 32), 3, 32, (3, 3, 3), "conv", 1, 1),
     Operator("other", 4, (16, 16, 16), 32, 64, (3, 3, 3), "conv", 1, 1),

@@ -111,14 +111,15 @@ void define_stages(nb::module_& m) {
     m.def(
         "convolution",
         [](Plan& plan, std::string name, const TapTable& table, const ShapeTuple& shape,
-           bool transposed, int weights, int x, int y, int bias, const TapTable* pool, int winner,
-           ActivationName activation, const std::vector<float>& parameters) {
+           bool transposed, int weights, int x, int y, int bias, int residual,
+           const TapTable* pool, int winner, ActivationName activation, const std::vector<float>& parameters) {
             convlet::convolution(plan, std::move(name), table, shape_from(shape), transposed,
                                  weights, x, y,
-                                 {bias, pool, winner, activation_from(activation, parameters)});
+                                 {bias, residual, pool, winner,
+                                  activation_from(activation, parameters)});
         },
         "plan"_a, "name"_a, "table"_a, "shape"_a, "transposed"_a, "weights"_a, "x"_a, "y"_a,
-        "bias"_a = -1, "pool"_a.none() = nb::none(), "winner"_a = -1,
+        "bias"_a = -1, "residual"_a = -1, "pool"_a.none() = nb::none(), "winner"_a = -1,
         "activation"_a = ActivationName::linear, "parameters"_a = std::vector<float>());
     m.def(
         "kernel_gradient",
@@ -140,13 +141,13 @@ void define_stages(nb::module_& m) {
         "fourier_convolution",
         [](Plan& plan, std::string name, const TapTable& table, const Points& points,
            const ShapeTuple& shape, bool transposed, int weights, int x, int y, int bias,
-           ActivationName activation, const std::vector<float>& parameters) {
+           int residual, ActivationName activation, const std::vector<float>& parameters) {
             convlet::fourier_convolution(plan, std::move(name), table, points, shape_from(shape),
-                                         transposed, weights, x, y, bias,
+                                         transposed, weights, x, y, bias, residual,
                                          activation_from(activation, parameters));
         },
         "plan"_a, "name"_a, "table"_a, "points"_a, "shape"_a, "transposed"_a, "weights"_a, "x"_a,
-        "y"_a, "bias"_a = -1, "activation"_a = ActivationName::linear,
+        "y"_a, "bias"_a = -1, "residual"_a = -1, "activation"_a = ActivationName::linear,
         "parameters"_a = std::vector<float>());
     m.def("fourier_kernel_gradient",
           [](Plan& plan, std::string name, const TapTable& table, const Points& points,

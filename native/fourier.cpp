@@ -270,7 +270,7 @@ int fourier_kernel(Plan& plan, std::string name, int slot, const TapTable& table
 
 void fourier_convolution(Plan& plan, std::string name, const TapTable& table,
                          const std::vector<int64_t>& points, const KernelShape& shape,
-                         bool transposed, int weights, int x, int y, int bias_slot,
+                         bool transposed, int weights, int x, int y, int bias_slot, int residual,
                          const Activation& activation) {
     const Fourier f(plan, table, points, shape, transposed);
     const int64_t band = f.band(BAND_BYTES);
@@ -282,6 +282,7 @@ void fourier_convolution(Plan& plan, std::string name, const TapTable& table,
         float* x_slots = reinterpret_cast<float*>(call.scratch);
         float* y_slots = x_slots + f.grid.slots * x_slot;
         const float* bias = call.slot(bias_slot);
+        const float* added = call.buffer(residual);
         const Part part(f, call.share);
         const int64_t rows = part.last_row - part.first_row;
         if (rows == 0) return;
@@ -309,7 +310,7 @@ void fourier_convolution(Plan& plan, std::string name, const TapTable& table,
                     kernels.fourier_tile_back(
                         f.grid, f.tiles->written(tile, phase), y_slots + (tile - first) * a.y_step,
                         y_slot, rows * f.lanes, f.lanes, bias ? bias + part.first_row : nullptr,
-                        activation, call.buffer(y) + part.first_row * f.lanes, f.rows * f.lanes);
+                        added ? added + part.first_row * f.lanes : nullptr, activation, call.buffer(y) + part.first_row * f.lanes, f.rows * f.lanes);
             }
         }
     });

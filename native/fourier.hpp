@@ -53,7 +53,8 @@ int fourier_kernel(Plan&, std::string name, int slot, const TapTable&,
 // As `convolution`; pooling is not fused.
 void fourier_convolution(Plan&, std::string name, const TapTable&,
                          const std::vector<int64_t>& points, const KernelShape&, bool transposed,
-                         int weights, int x, int y, int bias_slot, const Activation&);
+                         int weights, int x, int y, int bias_slot, int residual,
+                         const Activation&);
 void fourier_kernel_gradient(Plan&, std::string name, const TapTable&,
                              const std::vector<int64_t>& points, const KernelShape&, int x,
                              int delta, int gradient);

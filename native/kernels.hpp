@@ -89,6 +89,7 @@ struct Convolution {
     int64_t groups, channels, rows;  // channels read and rows written by one group
     const float* weights;            // packed
     const float* bias;               // or null
+    const float* residual;           // what is added, laid out as y, or null
     const Gather* pool;              // max pooling of what the convolution makes, or null
     uint8_t* winner;                 // its winning taps
     Activation activation;
@@ -266,7 +267,7 @@ struct Kernels {
                                   int64_t slot_step, int64_t lane_step, float* scratch);
     void (*fourier_tile_back)(const FourierGrid&, const TileView&, const float* slots,
                               int64_t slot_step, int64_t floats, int64_t lanes, const float* bias,
-                              const Activation&, float* y, int64_t step);
+                              const float* residual, const Activation&, float* y, int64_t step);
     void (*fourier_tile_added)(const FourierGrid&, const TileView&, const float* slots,
                                int64_t slot_step, int64_t floats, float scale, float* gradient,
                                int64_t step);

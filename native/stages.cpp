@@ -135,6 +135,7 @@ void convolution(Plan& plan, std::string name, const TapTable& taps, const Kerne
         conv.pool = pool ? &window : nullptr;
         conv.weights = call.plan.memory(weights);
         conv.bias = call.slot(with.bias_slot);
+        conv.residual = call.buffer(with.residual);
         conv.winner = pool ? call.buffer<uint8_t>(with.winner) : nullptr;
         call.plan.kernels().convolution(conv, call.buffer(x), call.buffer(y), call.share);
     });

@@ -27,10 +27,11 @@ void store_images(Plan&, std::string name, int x, int slot, int64_t size);
 int pack_kernel(Plan&, std::string name, int slot, const TapTable&, const KernelShape&,
                 bool transposed);
 
-// y = convolution of x (transposed: the input gradient, x being the delta), then bias, max pooling
-// and activation where they are asked for.
+// y = convolution of x (transposed: the input gradient, x being the delta), then bias, a sum or max
+// pooling, and activation where they are asked for.
 struct FusedWithConvolution {
     int bias_slot = -1;
+    int residual = -1;  // a buffer that is added
     const TapTable* pool = nullptr;
     int winner = -1;
     Activation activation;

@@ -41,6 +41,7 @@ struct TileOperands {
     const float* bias;
     const float* x;
     float* y;
+    const float* residual;
     int64_t winner;  // place of the first winner
     int64_t rows;    // one lane only: rows that are there, the last vector may be cut
 };
@@ -86,6 +87,10 @@ static void convolve_lanes(const Convolution& a, const TileOperands& tile, Range
         Vector sums[M][V];
         convolve_position<M, V>(a, tile, o, sums);
         float* y = tile.y + o * step;
+        if (tile.residual)
+            for (int m = 0; m < M; ++m)
+                for (int v = 0; v < V; ++v)
+                    sums[m][v] += load(tile.residual + o * step + m * a.lanes + v * WIDTH);
         for (int m = 0; m < M; ++m)
             for (int v = 0; v < V; ++v) store(y + m * a.lanes + v * WIDTH, sums[m][v]);
         activate_tile(a.activation, y, M, a.lanes, V * WIDTH);
@@ -162,10 +167,13 @@ static void convolve_rows(const Convolution& a, const TileOperands& tile, Range 
     convolve_outputs<M, V>(a, tile, o, sums);
     for (int m = 0; m < M; ++m)
         for (int v = 0; v < V; ++v) {
-            float* y = tile.y + o[m] * y_step + v * WIDTH;
+            const int64_t place = o[m] * y_step + v * WIDTH;
             const int64_t left = tile.rows - v * WIDTH;
-            if (left >= WIDTH) store(y, sums[m][v]);
-            else store_first(y, sums[m][v], left);
+            if (tile.residual)
+                sums[m][v] += left >= WIDTH ? load(tile.residual + place)
+                                            : load_first(tile.residual + place, left);
+            if (left >= WIDTH) store(tile.y + place, sums[m][v]);
+            else store_first(tile.y + place, sums[m][v], left);
         }
     for (int m = 0; m < M; ++m)
         activate_tile(a.activation, tile.y + o[m] * y_step, 1, 0, tile.rows);
@@ -284,7 +292,9 @@ static void convolution_of_lanes(const Convolution& a, const float* x, float* y,
         const TileOperands operands = {a.weights + row * sum_length,
                                        a.bias ? a.bias + row : nullptr,
                                        x + group * a.channels * a.lanes + lane,
-                                       y + row * a.lanes + lane, row * a.lanes + lane, m};
+                                       y + row * a.lanes + lane,
+                                       a.residual ? a.residual + row * a.lanes + lane : nullptr,
+                                       row * a.lanes + lane, m};
         const TileFunction function =
             vectors == 4   ? lanes_function<6, 4>(m, a.pool)
             : vectors == 2 ? lanes_function<REGISTERS == 32 ? 12 : 6, 2>(m, a.pool)
@@ -307,7 +317,8 @@ static void convolution_of_rows(const Convolution& a, const float* x, float* y, 
         const int64_t rows = a.rows - first_row < v * WIDTH ? a.rows - first_row : v * WIDTH;
         const TileOperands operands = {
             a.weights + (group * vectors + tiles.first(tile)) * WIDTH * sum_length,
-            a.bias ? a.bias + row : nullptr, x + group * a.channels, y + row, row, rows};
+            a.bias ? a.bias + row : nullptr, x + group * a.channels, y + row,
+            a.residual ? a.residual + row : nullptr, row, rows};
         if (a.pool) {
             const int64_t first = column * outputs, m = a.pool->taps < 4 ? a.pool->taps : 4;
             const int64_t begin = mine.first > first ? mine.first - first : 0;

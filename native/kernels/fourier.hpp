@@ -351,22 +351,26 @@ struct WholeInMemory {
     INLINE_MEMBER Vector read(int j) const { return load(at + j * step); }
 };
 struct WrittenToMemory {
-    float* at;
-    int64_t step, first, last, count;
+    float* y;
+    const float* residual;
+    int64_t at, step, first, last, count;
     Vector start;
     INLINE_MEMBER void write(int j, Vector v) const {
         if (j < first || j >= last) return;
-        if (count >= WIDTH) store(at + j * step, v + start);
-        else write_part(at + j * step, v + start, count);
+        const int64_t place = at + j * step;
+        v += start;
+        if (residual) v += count >= WIDTH ? load(residual + place) : read_part(residual + place, count);
+        if (count >= WIDTH) store(y + place, v);
+        else write_part(y + place, v, count);
     }
 };
 struct AddedToMemory {
-    float* at;
-    int64_t step, first, last, count;
+    float* gradient;
+    int64_t at, step, first, last, count;
     float scale;
     INLINE_MEMBER void write(int j, Vector v) const {
         if (j < first || j >= last) return;
-        float* to = at + j * step;
+        float* to = gradient + at + j * step;
         if (count >= WIDTH) store(to, multiply_add(v, broadcast(scale), load(to)));
         else write_part(to, multiply_add(v, broadcast(scale), read_part(to, count)), count);
     }
@@ -434,7 +438,7 @@ static void memory_to_axis(const FourierGrid& grid, const Tile& tile, const floa
 template <int N, class Sink>
 static void axis_to_memory(const FourierGrid& grid, const Tile& tile, Vector* buffer, Sink sink) {
     const FourierAxis& axis = grid.axes[tile.outer];
-    float* start = sink.at;
+    const int64_t start = sink.at;
     for (int64_t l = 0; l < axis.count; ++l) {
         if (!tile.needed[tile.outer][l]) continue;
         sink.at = start + place_of_line(grid, tile, l);
@@ -518,10 +522,11 @@ INLINE void tile_from_slots(const FourierGrid& grid, const Tile& tile, SlotReade
     });
 }
 
-// y = the tile, then bias and activation: `lanes` numbers for each channel.
+// y = the tile, then bias, what is added, and activation: `lanes` numbers for each channel.
 static void fourier_tile_back(const FourierGrid& grid, const TileView& view, const float* slots,
                               int64_t slot_step, int64_t floats, int64_t lanes, const float* bias,
-                              const Activation& activation, float* y, int64_t step) {
+                              const float* residual, const Activation& activation, float* y,
+                              int64_t step) {
     alignas(64) Vector buffer[FOURIER_BUFFER];
     Tile tile;
     find_tile(grid, view, step, &tile);
@@ -531,8 +536,8 @@ static void fourier_tile_back(const FourierGrid& grid, const TileView& view, con
         Vector start = {};
         if (bias && lanes > 1) start = broadcast(bias[i / lanes]);
         else if (bias) start = left >= WIDTH ? load(bias + i) : load_first(bias + i, left);
-        const WrittenToMemory sink = {y + tile.start + i, tile.distance[tile.outer], first, last,
-                                      left, start};
+        const WrittenToMemory sink = {y, residual, tile.start + i, tile.distance[tile.outer],
+                                      first, last, left, start};
         tile_from_slots(grid, tile, SlotReader{slots + i, slot_step}, buffer, sink);
     }
     if (activation.name != ActivationName::linear)
@@ -550,7 +555,7 @@ static void fourier_tile_added(const FourierGrid& grid, const TileView& view, co
     find_tile(grid, view, step, &tile);
     const int64_t first = tile.first[tile.outer], last = tile.last[tile.outer];
     for (int64_t i = 0; i < floats; i += WIDTH) {
-        const AddedToMemory sink = {gradient + tile.start + i, tile.distance[tile.outer], first,
+        const AddedToMemory sink = {gradient, tile.start + i, tile.distance[tile.outer], first,
                                     last, floats - i, scale};
         tile_from_slots(grid, tile, SlotReader{slots + i, slot_step}, buffer, sink);
     }

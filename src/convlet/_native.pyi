@@ -93,6 +93,7 @@ def convolution(
     x: int,
     y: int,
     bias: int = -1,
+    residual: int = -1,
     pool: TapTable | None = None,
     winner: int = -1,
     activation: Activation = Activation.linear,
@@ -131,6 +132,7 @@ def fourier_convolution(
     x: int,
     y: int,
     bias: int = -1,
+    residual: int = -1,
     activation: Activation = Activation.linear,
     parameters: Sequence[float] = (),
 ) -> None: ...

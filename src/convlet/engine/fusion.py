@@ -1,14 +1,15 @@
 """Which instructions the C++ core carries out in one go.
 
-A convolution or a dense layer adds the bias, takes the maximum of each pooling window and applies
-the activation before it writes anything. A loss computes its gradient at once. Going back, the
-gradient of a max pooling is not spread out over its windows: the convolution before it looks up the
-winners, or spreads out only as much as its kernel gradient needs at a time. Fusing changes no
-formula, only what is written to memory, and which zeros are added.
+A convolution or a dense layer adds the bias, takes the maximum of each pooling window or adds what
+goes past it, and applies the activation before it writes anything. A loss computes its gradient at
+once. Going back, the gradient of a max pooling is not spread out over its windows: the convolution
+before it looks up the winners, or spreads out only as much as its kernel gradient needs at a time.
+Fusing changes no formula, only what is written to memory, and which zeros are added.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -198,18 +199,33 @@ class _Fusion:
         """Yield a convolution and what may be done before anything is written."""
         first = instruction
         yield first
-        for operators in (("add_bias",), ("max_pool",), ("activation", "activation_of_input")):
+        for operators in (
+            ("add_bias",),
+            ("max_pool", "add"),
+            ("activation", "activation_of_input"),
+        ):
             following = self._only_reader.get(instruction.writes[0])
             if following is None or following.operator not in operators:
                 continue
-            is_pool = following.operator == "max_pool"
-            by_fourier = self._tiles[first.writes[0]] is not None
-            if is_pool and (
-                by_fourier or not self._is_apart(following) or self._is_depthwise(first)
-            ):
+            if following.operator == "max_pool" and not self._pools_at_once(first, following):
+                return
+            if following.operator == "add" and not self._adds_at_once(first, following):
                 return
             yield following
             instruction = following
+
+    def _pools_at_once(self, convolution: Instruction, pool: Instruction) -> bool:
+        """Return whether a convolution can take the maxima of the windows behind it."""
+        by_fourier = self._tiles[convolution.writes[0]] is not None
+        return not by_fourier and self._is_apart(pool) and not self._is_depthwise(convolution)
+
+    def _adds_at_once(self, convolution: Instruction, add: Instruction) -> bool:
+        """Return whether the other term of a sum is there before the convolution."""
+        if self._is_depthwise(convolution) or not self._program.buffers[add.writes[0]].per_image:
+            return False
+        before = itertools.takewhile(lambda i: i is not convolution, self._program.instructions)
+        known = {name for i in before for name in i.writes} | set(self._program.feeds)
+        return len(known.intersection(add.reads)) == 1
 
     def _is_depthwise(self, convolution: Instruction) -> bool:
         """Return whether each channel is convolved by itself, with one filter."""

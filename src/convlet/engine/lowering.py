@@ -487,6 +487,10 @@ class Lowering:
         for instruction in step.instructions[1:]:
             if instruction.operator == "add_bias":
                 fused["bias"] = self.slot(instruction.reads[1])
+            elif instruction.operator == "add":
+                made = {name for i in step.instructions for name in i.writes}
+                (other,) = set(instruction.reads) - made
+                fused["residual"] = self._buffer(other)
             elif instruction.operator == "max_pool":
                 fused["pool"] = native_table(instruction.attributes["table"])
                 fused["winner"] = self._buffer(instruction.writes[1])
