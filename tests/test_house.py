@@ -35,7 +35,7 @@ MAY_IMPORT = {
     | {"saving", "layers", "engine", "callbacks", "losses", "metrics", "optimizers"}
     | {"preprocessing"},
     "utils": FOUNDATION,
-    "applications": {"models", "layers", "initializers"},
+    "applications": {"models", "layers", "initializers", "arguments"},
     "cli": FOUNDATION
     | {"applications", "models", "datasets", "preprocessing", "callbacks", "metrics"}
     | {"engine", "layers", "losses", "optimizers", "saving", "utils"},

@@ -219,6 +219,20 @@ def _truncated_normal(shape: tuple[int, ...], generator: np.random.Generator) ->
     return numbers
 
 
+class RandomSigns(RandomInitializer):
+    """-1 and 1, each with probability 1/2: codes that are far from each other.
+
+    Parameters
+    ----------
+    seed : int, optional
+        See ``RandomInitializer``.
+    """
+
+    def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+        """Return signs."""
+        return 2.0 * generator.integers(0, 2, shape) - 1
+
+
 class VarianceScaling(RandomInitializer):
     """Numbers of variance scale / n, n being a fan of the kernel, and mean 0.
 
@@ -373,6 +387,7 @@ for _class in (
     Zeros,
     Ones,
     Constant,
+    RandomSigns,
     RandomUniform,
     RandomNormal,
     TruncatedNormal,

@@ -85,6 +85,7 @@ from convlet.layers.pooling import (
     SumPooling2D,
     SumPooling3D,
 )
+from convlet.layers.radial import RadialBasis
 from convlet.layers.soft_pooling import (
     LogSumExpPooling1D,
     LogSumExpPooling2D,
@@ -180,6 +181,7 @@ for _layer in (
     Permute,
     OrbitMaxPooling,
     PReLU,
+    RadialBasis,
     ReLU,
     Rescaling,
     Reshape,
@@ -290,6 +292,7 @@ __all__ = [
     "OrbitMaxPooling",
     "PReLU",
     "Permute",
+    "RadialBasis",
     "ReLU",
     "Rescaling",
     "Reshape",

@@ -1,0 +1,107 @@
+"""What the named networks share: their width, their end, and the checks of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from convlet import arguments
+from convlet.layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    KerasTensor,
+)
+
+
+def multiplier(owner: str, name: str, value: float) -> float:
+    """Return what channels are multiplied by, an argument called ``name``.
+
+    Raises
+    ------
+    ValueError
+        If it is not a number above 0.
+    """
+    factor = arguments.real(owner, name, value)
+    if factor <= 0:
+        raise arguments.invalid(owner, name, "a number above 0", value)
+    return factor
+
+
+def scaled_by(owner: str, width: float) -> Callable[[int], int]:
+    """Return the function that gives a layer's channels, from those of the network as published.
+
+    Raises
+    ------
+    ValueError
+        If ``width`` is not a number above 0.
+    """
+    factor = multiplier(owner, "width", width)
+    return lambda channels: max(1, round(channels * factor))
+
+
+def ended(
+    owner: str,
+    x: KerasTensor,
+    include_top: bool,
+    pooling: str | None,
+    top: Callable[[KerasTensor], KerasTensor],
+    names: tuple[str | None, str | None] = (None, None),
+) -> KerasTensor:
+    """Return a network's output: what ``top`` gives, or its maps, or their mean or maximum.
+
+    Parameters
+    ----------
+    owner : str
+        The network, for messages.
+    x : KerasTensor
+        Its last maps.
+    include_top : bool
+    pooling : {None, "avg", "max"}
+        What to do without the top: nothing, or a global pooling.
+    top : callable
+        The layers that tell the classes.
+    names : tuple of str or None
+        Names of the two poolings.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form.
+    """
+    if pooling is not None:
+        pooling = arguments.choice(owner, "pooling", pooling, ("avg", "max"))
+    if arguments.boolean(owner, "include_top", include_top):
+        return top(x)
+    if pooling is None:
+        return x
+    mean, maximum = names
+    layer = (
+        GlobalAveragePooling2D(name=mean) if pooling == "avg" else GlobalMaxPooling2D(name=maximum)
+    )
+    pooled: KerasTensor = layer(x)
+    return pooled
+
+
+def normalized_convolution(
+    x: KerasTensor,
+    filters: int,
+    kernel_size: int,
+    name: str,
+    *,
+    strides: int = 1,
+    use_bias: bool = False,
+    activation: bool = True,
+) -> KerasTensor:
+    """Return what a ResNet's convolution, normalization and relu give, named as in Keras.
+
+    The layers are ``{name}_conv``, ``{name}_bn`` and ``{name}_relu``; padding is "same".
+    """
+    options: dict[str, Any] = {"strides": strides, "padding": "same", "use_bias": use_bias}
+    x = Conv2D(filters, kernel_size, name=f"{name}_conv", **options)(x)
+    x = BatchNormalization(epsilon=1.001e-5, name=f"{name}_bn")(x)
+    if activation:
+        x = Activation("relu", name=f"{name}_relu")(x)
+    return x
