@@ -132,7 +132,7 @@ EXAMPLES = {
     "Permute": (lambda **k: layers.Permute((2, 3, 1), **k), (3, 4, 2)),
     "OrbitMaxPooling": (lambda **k: layers.OrbitMaxPooling(3, **k), (2, 2, 6)),
     "PReLU": (lambda **k: layers.PReLU("glorot_normal", shared_axes=2, **k), (4, 3, 2)),
-    "RadialBasis": (lambda **k: layers.RadialBasis(3, **k), (4,)),
+    "RadialBasis": (lambda **k: layers.RadialBasis(2, "glorot_uniform", **k), (2,)),
     "ReLU": (lambda **k: layers.ReLU(1.5, 0.1, 0.25, **k), (4, 5)),
     "Rescaling": (lambda **k: layers.Rescaling([0.5, 2.0], 1.0, **k), (3, 2)),
     "Reshape": (lambda **k: layers.Reshape((4, -1), **k), (2, 4, 3)),

@@ -20,6 +20,7 @@ from convlet.initializers import (
     LecunUniform,
     Ones,
     RandomNormal,
+    RandomSigns,
     RandomUniform,
     SigmoidUniform,
     TanhUniform,
@@ -37,6 +38,7 @@ ALL = [
     Constant(-2.5),
     RandomUniform(-1.0, 2.0, seed=3),
     RandomNormal(1.0, 0.25),
+    RandomSigns(),
     TruncatedNormal(1.0, 0.25),
     VarianceScaling(0.5, "fan_out", "untruncated_normal"),
     GlorotUniform(),
@@ -123,6 +125,12 @@ def test_normal_rules_have_their_variance_after_the_cut(name: str, variance: flo
 def test_distributions(initializer: Initializer, distribution: object):
     weights = initializer(KERNEL, "float64", seed=2).ravel()
     assert stats.kstest(weights, distribution.cdf).pvalue > 0.01
+
+
+def test_signs_are_as_often_negative_as_positive():
+    signs = RandomSigns()(KERNEL, "float64", seed=1)
+    assert set(signs.ravel()) == {-1.0, 1.0}
+    assert abs(signs.mean()) < 0.02
 
 
 def test_the_tanh_rule_is_glorot_uniform_and_the_sigmoid_rule_four_times_that():

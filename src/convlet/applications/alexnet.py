@@ -15,7 +15,7 @@ from convlet.layers import (
     LocalResponseNormalization,
     MaxPooling2D,
 )
-from convlet.models import Model
+from convlet.models import Functional, Model
 
 # filters, kernel size, stride, whether it is cut in two, normalized, pooled
 _CONVOLUTIONS = (
@@ -96,4 +96,4 @@ def AlexNet(  # noqa: N802 - called like a class, as Keras's applications are
         tensor: KerasTensor = Dense(classes, activation="softmax", name="predictions")(x)
         return tensor
 
-    return Model(image, ended(owner, x, include_top, pooling, top), name="alexnet")
+    return Functional(image, ended(owner, x, include_top, pooling, top), name="alexnet")

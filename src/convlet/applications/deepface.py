@@ -15,7 +15,7 @@ from convlet.layers import (
     LocallyConnected2D,
     MaxPooling2D,
 )
-from convlet.models import Model
+from convlet.models import Functional, Model
 
 
 def DeepFace(  # noqa: N802 - called like a class, as Keras's applications are
@@ -72,4 +72,4 @@ def DeepFace(  # noqa: N802 - called like a class, as Keras's applications are
         tensor: KerasTensor = Dense(classes, activation="softmax", name="F8")(x)
         return tensor
 
-    return Model(image, ended(owner, x, include_top, pooling, top), name="deepface")
+    return Functional(image, ended(owner, x, include_top, pooling, top), name="deepface")

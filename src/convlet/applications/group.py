@@ -16,7 +16,7 @@ from convlet.layers import (
     KerasTensor,
     MaxPooling2D,
 )
-from convlet.models import Model
+from convlet.models import Functional, Model
 
 _FILTERS = {"p4": 10, "p4m": 7}  # 20 over the square root of the number of orientations
 _KERNEL_SIZES = (3, 3, 3, 3, 3, 3, 4)
@@ -54,7 +54,7 @@ def _group_network(
         tensor: KerasTensor = Activation("softmax", name="predictions")(x)
         return tensor
 
-    return Model(image, ended(owner, x, include_top, pooling, top), name=owner.lower())
+    return Functional(image, ended(owner, x, include_top, pooling, top), name=owner.lower())
 
 
 def P4CNN(  # noqa: N802 - called like a class, as Keras's applications are

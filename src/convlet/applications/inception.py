@@ -20,7 +20,7 @@ from convlet.layers import (
     LocalResponseNormalization,
     MaxPooling2D,
 )
-from convlet.models import Model
+from convlet.models import Functional, Model
 
 GOOGLENET_LOSS_WEIGHTS = {"main": 1.0, "auxiliary1": 0.3, "auxiliary2": 0.3}
 """What each of GoogLeNet's losses counts, for ``compile(loss_weights=...)``: the paper's 0.3."""
@@ -155,7 +155,8 @@ def GoogLeNet(  # noqa: N802 - called like a class, as Keras's applications are
         if filters is None:
             x = MaxPooling2D(3, 2, "same", name=name)(x)
             continue
-        x = inception_module(x, *(tuple(map(scaled, f)) for f in filters), name=f"inception_{name}")
+        of_convolutions, of_reductions = (tuple(map(scaled, numbers)) for numbers in filters)
+        x = inception_module(x, of_convolutions, of_reductions, f"inception_{name}")
         branches[name] = x
 
     def top(x: KerasTensor) -> KerasTensor:
@@ -168,18 +169,17 @@ def GoogLeNet(  # noqa: N802 - called like a class, as Keras's applications are
         outputs = {"main": outputs}
         for name, module in (("auxiliary1", "4a"), ("auxiliary2", "4d")):
             outputs[name] = _auxiliary(branches[module], classes, scaled, name)
-    return Model(image, outputs, name="googlenet")
+    return Functional(image, outputs, name="googlenet")
 
 
 def _stem(x: KerasTensor, scaled: Callable[[int], int]) -> KerasTensor:
     """Return what the first two stages make of the image: an eighth of its rows and columns."""
-    norm = {"depth_radius": 2, "alpha": 1e-4 / 5, "beta": 0.75}
     x = _convolution(x, scaled(64), 7, "conv1", strides=2)
     x = MaxPooling2D(3, 2, "same", name="pool1")(x)
-    x = LocalResponseNormalization(**norm, name="norm1")(x)
+    x = LocalResponseNormalization(2, 1.0, 2e-5, 0.75, name="norm1")(x)
     x = _convolution(x, scaled(64), 1, "conv2_reduce")
     x = _convolution(x, scaled(192), 3, "conv2")
-    x = LocalResponseNormalization(**norm, name="norm2")(x)
+    x = LocalResponseNormalization(2, 1.0, 2e-5, 0.75, name="norm2")(x)
     output: KerasTensor = MaxPooling2D(3, 2, "same", name="pool2")(x)
     return output
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from convlet.applications.parts import ended, multiplier
+from convlet.applications.parts import channels_of, ended, multiplier
 from convlet.layers import (
     Activation,
     Add,
@@ -20,7 +20,7 @@ from convlet.layers import (
     Reshape,
     ZeroPadding2D,
 )
-from convlet.models import Model
+from convlet.models import Functional, Model
 
 # filters and strides of the blocks of version 1
 _BLOCKS = (
@@ -91,7 +91,7 @@ def MobileNet(  # noqa: N802 - called like a class, as Keras's applications are
         tensor: KerasTensor = Activation("softmax", name="predictions")(x)
         return tensor
 
-    return Model(image, ended(owner, x, include_top, pooling, top), name="mobilenet")
+    return Functional(image, ended(owner, x, include_top, pooling, top), name="mobilenet")
 
 
 def _normalized(
@@ -174,7 +174,7 @@ def MobileNetV2(  # noqa: N802
         tensor: KerasTensor = Dense(classes, activation="softmax", name="predictions")(x)
         return tensor
 
-    return Model(image, ended(owner, x, include_top, pooling, top), name="mobilenetv2")
+    return Functional(image, ended(owner, x, include_top, pooling, top), name="mobilenetv2")
 
 
 def _multiple_of_8(channels: float) -> int:
@@ -187,7 +187,7 @@ def _inverted_residual(x: KerasTensor, filters: int, strides: int, number: int) 
     """Return the block's output: wide inside, narrow at both ends, which are added if they can."""
     name, y = f"block_{number}_" if number else "expanded_conv_", x
     if number:
-        wide = 6 * x.shape[-1]
+        wide = 6 * channels_of(x)
         y = Conv2D(wide, 1, padding="same", use_bias=False, name=f"{name}expand")(y)
         y = _normalized(y, f"{name}expand_BN", f"{name}expand_relu", 0.999)
     if strides == 2:
@@ -202,7 +202,7 @@ def _inverted_residual(x: KerasTensor, filters: int, strides: int, number: int) 
     y = _normalized(y, f"{name}depthwise_BN", f"{name}depthwise_relu", 0.999)
     y = Conv2D(filters, 1, padding="same", use_bias=False, name=f"{name}project")(y)
     y = _normalized(y, f"{name}project_BN", None, 0.999)
-    if strides == 1 and x.shape[-1] == filters:
+    if strides == 1 and channels_of(x) == filters:
         y = Add(name=f"{name}add")([x, y])
     return y
 

@@ -42,6 +42,13 @@ def scaled_by(owner: str, width: float) -> Callable[[int], int]:
     return lambda channels: max(1, round(channels * factor))
 
 
+def channels_of(x: KerasTensor) -> int:
+    """Return the number of channels, which a layer's output always has."""
+    channels = x.shape[-1]
+    assert channels is not None
+    return channels
+
+
 def ended(
     owner: str,
     x: KerasTensor,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from convlet import arguments
-from convlet.applications.parts import ended, normalized_convolution, scaled_by
+from convlet.applications.parts import channels_of, ended, normalized_convolution, scaled_by
 from convlet.layers import (
     Activation,
     Add,
@@ -19,7 +19,7 @@ from convlet.layers import (
     MaxPooling2D,
     ZeroPadding2D,
 )
-from convlet.models import Model
+from convlet.models import Functional, Model
 
 Block = Callable[[KerasTensor, int, int, str, bool], KerasTensor]
 
@@ -29,7 +29,7 @@ def _basic_block(
 ) -> KerasTensor:
     """Return x plus two 3x3 convolutions of it; a projection brings x to their shape if need be."""
     shortcut = x
-    if strides > 1 or x.shape[-1] != filters:
+    if strides > 1 or channels_of(x) != filters:
         shortcut = _projection(x, filters, strides, name, use_bias)
     y = normalized_convolution(x, filters, 3, f"{name}_1", strides=strides, use_bias=use_bias)
     y = normalized_convolution(y, filters, 3, f"{name}_2", use_bias=use_bias, activation=False)
@@ -112,7 +112,7 @@ def _resnet(
         return tensor
 
     output = ended(owner, x, include_top, pooling, top, ("avg_pool", "max_pool"))
-    return Model(image, output, name=owner.lower())
+    return Functional(image, output, name=owner.lower())
 
 
 def ResNet18(  # noqa: N802 - called like a class, as Keras's applications are

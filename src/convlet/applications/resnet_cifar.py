@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convlet import arguments
-from convlet.applications.parts import ended, normalized_convolution, scaled_by
+from convlet.applications.parts import channels_of, ended, normalized_convolution, scaled_by
 from convlet.layers import (
     Activation,
     Add,
@@ -17,7 +17,7 @@ from convlet.layers import (
     Permute,
     ZeroPadding2D,
 )
-from convlet.models import Model
+from convlet.models import Functional, Model
 
 _SHORTCUTS = ("identity", "projection", "none")
 
@@ -28,13 +28,11 @@ def _shortcut(x: KerasTensor, filters: int, strides: int, name: str, kind: str) 
     "identity" takes every other row and column and adds channels of zeros, for which they change
     places with the columns: the paper's option A, without weights. "projection" is option B.
     """
-    missing = filters - x.shape[-1]
+    missing = filters - channels_of(x)
     if strides == 1 and missing == 0:
         return x
     if kind == "projection":
-        return normalized_convolution(
-            x, filters, 1, f"{name}_0", strides=strides, activation=False
-        )
+        return normalized_convolution(x, filters, 1, f"{name}_0", strides=strides, activation=False)
     x = MaxPooling2D(1, strides, name=f"{name}_0_subsample")(x)
     if missing:
         x = Permute((1, 3, 2), name=f"{name}_0_turn")(x)
@@ -115,7 +113,7 @@ def CIFARResNet(  # noqa: N802 - called like a class, as Keras's applications ar
         return tensor
 
     output = ended(owner, x, include_top, pooling, top, ("avg_pool", "max_pool"))
-    return Model(image, output, name=f"{'plain' if kind == 'none' else 'resnet'}{depth}")
+    return Functional(image, output, name=f"{'plain' if kind == 'none' else 'resnet'}{depth}")
 
 
 def ResNet20(  # noqa: N802

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from convlet.applications.parts import ended, scaled_by
 from convlet.layers import Conv2D, Dense, Flatten, Input, KerasTensor, MaxPooling2D
-from convlet.models import Model
+from convlet.models import Functional, Model
 
 _CHANNELS = (64, 128, 256, 512, 512)
 _CONVOLUTIONS = {
@@ -48,7 +48,7 @@ def _vgg(
         tensor: KerasTensor = Dense(classes, activation="softmax", name="predictions")(x)
         return tensor
 
-    return Model(image, ended(owner, x, include_top, pooling, top), name=owner.lower())
+    return Functional(image, ended(owner, x, include_top, pooling, top), name=owner.lower())
 
 
 def VGG11(  # noqa: N802 - called like a class, as Keras's applications are
