@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "inspection": FOUNDATION | {"engine", "layers", "ops"},
     "saving": FOUNDATION | {"layers", "preprocessing"},
     "models": FOUNDATION
-    | {"saving", "layers", "engine", "callbacks", "losses", "metrics", "optimizers"}
+    | {"saving", "layers", "engine", "callbacks", "losses", "metrics", "optimizers", "inspection"}
     | {"preprocessing"},
     "utils": FOUNDATION,
     "applications": {"models", "layers", "initializers", "arguments"},

@@ -1,4 +1,4 @@
-"""What named networks have in common, one of each kind made narrow; weights and sizes of the others."""
+"""Named networks made narrow: what they have in common; at full size: the papers' figures."""
 
 import re
 

@@ -59,7 +59,7 @@ def test_summary(convlet, trained):
     result = convlet("summary", trained)
     assert result.exit_code == 0
     assert result.output.startswith("Model: 'small-lenet'\n")
-    assert re.search(r"\n  dense \(Dense\) +\(None, 128\) +32,896\n", result.output)
+    assert re.search(r"\n  dense \(Dense\) +\(None, 128\) +32,896 +32,768 +all\n", result.output)
     assert result.output.endswith(
         "\n Classes: left, right\n"
         " Images: 8 x 8 x 1, values from 0 to 255\n"

@@ -237,10 +237,10 @@ def test_the_summary_says_what_is_connected_to_what():
     lines = []
     siamese().summary(print_fn=lines.append)
     text = "\n".join(re.sub(r" +", " ", line).strip() for line in lines)
-    assert "Layer (type) Output shape Param # Connected to" in text
-    assert "a (InputLayer) (None, 4) 0 -" in text
-    assert "shared (Dense) (None, 3) 15 a[0][0]\nb[0][0]" in text
-    assert "difference (Subtract) (None, 3) 0 shared[0][0]\nshared[1][0]" in text
+    assert "Layer (type) Output shape Param # adds stride Connected to" in text
+    assert "a (InputLayer) (None, 4) 0 0 - -" in text
+    assert "shared (Dense) (None, 3) 15 24 - a\nb" in text  # 12 for each of two calls
+    assert "difference (Subtract) (None, 3) 0 0 - shared\nshared[1][0]" in text
     chain = []
     small_network().summary(print_fn=chain.append)
     assert not any("Connected" in line for line in chain)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from convlet import Input, Sequential, clone_model, layers
+from convlet import Input, Sequential, applications, clone_model, layers
 from networks import blobs, small_network
 
 
@@ -230,9 +230,10 @@ def test_the_summary():
     text = "\n".join(lines)
     assert "Model: 'sequential'" in text
     for row in [
-        r"conv2d \(Conv2D\) +\(None, 4, 4, 4\) +40",
-        r"max_pooling2d \(MaxPooling2D\) +\(None, 2, 2, 4\) +0",
-        r"dense \(Dense\) +\(None, 3\) +51",
+        r"conv2d \(Conv2D\) +\(None, 4, 4, 4\) +40 +576 +3, 1\n",
+        r"max_pooling2d \(MaxPooling2D\) +\(None, 2, 2, 4\) +0 +0 +4, 2\n",
+        r"dense \(Dense\) +\(None, 3\) +51 +48 +all\n",
+        r"Multiply-adds: 624 an image",
         r"Total params: 91 \(364 B\)",
         r"Non-trainable params: 0 \(0 B\)",
     ]:
@@ -251,7 +252,23 @@ def test_the_summary_of_a_float64_model_says_who_computes_it():
 def test_the_summary_of_a_model_without_a_shape_says_so():
     lines = []
     Sequential([layers.Dense(2)]).summary(print_fn=lines.append)
-    assert re.search(r"dense \(Dense\) +\? +not built", "\n".join(lines))
+    assert re.search(r"dense \(Dense\) +\? +not built +\? +-\n", "\n".join(lines))
+    assert "Multiply-adds" not in "".join(lines)
+
+
+def test_the_summary_of_open_sizes_counts_no_products():
+    lines = []
+    convolution = layers.Conv2D(4, (3, 5), (1, 2))
+    Sequential([Input((None, 9, 1)), convolution]).summary(print_fn=lines.append)
+    row = r"conv2d \(Conv2D\) +\(None, None, 3, 4\) +64 +\? +3x5, 1x2\n"
+    assert re.search(row, "\n".join(lines))
+
+
+def test_summaries_fit_100_columns():
+    lines = []
+    applications.ResNet152().summary(print_fn=lines.append)
+    assert max(map(len, lines)) <= 100
+    assert " Multiply-adds: 11,282,415,616 an image" in lines
 
 
 def test_looking_at_a_large_model_allocates_nothing():

@@ -14,7 +14,7 @@ from convlet import arguments
 from convlet import layers as layer_module
 from convlet.engine import Buffer, Builder
 from convlet.layers import InputLayer, KerasTensor, Layer
-from convlet.layers.graph import Node
+from convlet.layers.graph import Node, in_order
 from convlet.layers.layer import Shape
 from convlet.layers.structures import as_lists, leaves, mapped, packed
 from convlet.models import graph_config
@@ -70,7 +70,7 @@ class Functional(Model):
         self._outputs = self._checked_tensors("outputs", as_lists(outputs))
         self.dtype = self.inputs[0].dtype
         self._check_inputs()
-        self._nodes = _in_order(self.outputs)
+        self._nodes = in_order(self.outputs)
         self._check_connections()
         self._layers = _by_depth(self._nodes, self.outputs)
         self._models = [layer for layer in self._layers if isinstance(layer, Model)]
@@ -306,24 +306,6 @@ class Functional(Model):
 
 
 layer_module.registry.register(Functional)
-
-
-def _in_order(outputs: list[KerasTensor]) -> list[Node]:
-    """Return the nodes that outputs depend on, each behind those that it depends on itself.
-
-    Without recursion: Python stands 1000 calls, and networks have more layers than that.
-    """
-    order: dict[Node, None] = {}
-    waiting = [tensor.node for tensor in reversed(outputs)]
-    while waiting:
-        node = waiting[-1]
-        missing = [parent for parent in node.parents if parent not in order]
-        if node in order or not missing:
-            order[node] = None
-            waiting.pop()
-        else:
-            waiting += reversed(missing)
-    return list(order)
 
 
 def _by_depth(nodes: list[Node], outputs: list[KerasTensor]) -> list[Layer]:

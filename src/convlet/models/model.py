@@ -579,7 +579,9 @@ class Model(Layer):
         return packed(self.output_form, training.predict_step(self, batch))
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
-        """Print the layers, their output shapes and their numbers of weights.
+        """Print what each layer gives, its weights, its multiply-adds and its receptive field.
+
+        See `convlet.inspection.multiply_adds` and `convlet.inspection.receptive_field`.
 
         Parameters
         ----------
