@@ -201,3 +201,34 @@ def test_lecture_bottleneck_says_what_a_picture_needs(tmp_path, monkeypatch, cap
     with pytest.raises(SystemExit, match=r"^2$"):
         loaded("lecture_bottleneck").parse_arguments()
     assert capsys.readouterr().err.endswith("--picture needs matplotlib: pip install matplotlib\n")
+
+
+def test_depth():
+    result = run("--depths", 8, 14, "--epochs", 2, "--limit", 96, script="depth.py")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("96 digits; a loss of 2.303 is guessing\n\nnetwork ")
+    rows = re.findall(r"^(\w+) +([\d.]+) ([\d.]+)  [\d.]+ s$", result.stdout, re.MULTILINE)
+    assert [row[0] for row in rows] == ["plain8", "resnet8", "plain14", "resnet14"]
+
+
+@pytest.mark.slow
+def test_110_layers_learn_with_shortcuts_alone():
+    result = run("--depths", 110, "--epochs", 5, script="depth.py")
+    plain, residual = re.findall(r"^\w+110 +(.*?)  ", result.stdout, re.MULTILINE)
+    assert float(plain.split()[-1]) > 2.2
+    assert float(residual.split()[-1]) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", 0], "--epochs and --limit must be at least 1"),
+        (["--limit", 0], "--epochs and --limit must be at least 1"),
+        (["--depths", 20, 21], "--depths must be 6n + 2, such as 8, 20 or 110"),
+        (["--depths", 2], "--depths must be 6n + 2, such as 8, 20 or 110"),
+    ],
+)
+def test_depth_refuses(arguments, message):
+    result = run(*arguments, script="depth.py")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"error: {message}\n")

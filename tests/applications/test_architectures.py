@@ -66,7 +66,8 @@ def test_wrong_arguments(name):
     owner = "CIFARResNet" if "shortcuts" in applications.__dict__[name].__kwdefaults__ else name
     for argument, value, message in [
         (width, 0, f"{owner}: {width} must be a number above 0, got 0"),
-        (width, "wide", f"{owner}: {width} must be a finite number, got 'wide'"),
+        (width, "wide", f"{owner}: {width} must be a number of at most 1e+06, got 'wide'"),
+        (width, 1e308, f"{owner}: {width} must be a number of at most 1e+06, got 1e+308"),
         ("include_top", 1, f"{owner}: include_top must be True or False, got 1"),
         ("pooling", "mean", f"{owner}: pooling must be one of 'avg', 'max', got 'mean'"),
         ("classes", 0, "must be an integer of at least 1, got 0"),

@@ -16,15 +16,18 @@ from convlet.layers import (
 )
 
 
+_WIDEST = 1e6  # times as many channels as published
+
+
 def multiplier(owner: str, name: str, value: float) -> float:
     """Return what channels are multiplied by, an argument called ``name``.
 
     Raises
     ------
     ValueError
-        If it is not a number above 0.
+        If it is not a number above 0, or larger than any network could be.
     """
-    factor = arguments.real(owner, name, value)
+    factor = arguments.real(owner, name, value, maximum=_WIDEST)
     if factor <= 0:
         raise arguments.invalid(owner, name, "a number above 0", value)
     return factor

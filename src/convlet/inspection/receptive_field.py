@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from convlet import arguments, layers
 from convlet.layers import KerasTensor, Layer
-from convlet.layers.activation import _Elementwise
 from convlet.layers.graph import in_order
 from convlet.layers.layer import Shape
 from convlet.layers.merging import Merging
@@ -53,8 +52,8 @@ _EVERYTHING = "everything"
 
 # The output at a position depends on the input there alone, at least where nothing is trained.
 _POINTWISE = (
-    *(_Elementwise, layers.Activation, layers.Dense, layers.PReLU),
-    *(BatchStatistics, layers.LocalResponseNormalization, layers.Rescaling),
+    *(layers.Activation, layers.ELU, layers.LeakyReLU, layers.PReLU, layers.ReLU, layers.Softmax),
+    *(BatchStatistics, layers.LocalResponseNormalization, layers.Dense, layers.Rescaling),
     *(layers.Dropout, layers.GaussianNoise, SpatialDropout),
     *(Cropping, ZeroPadding, OrbitPooling),
 )
