@@ -15,7 +15,6 @@ from convlet.layers import (
     KerasTensor,
 )
 
-
 _WIDEST = 1e6  # times as many channels as published
 
 
