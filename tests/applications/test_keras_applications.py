@@ -99,6 +99,13 @@ def test_mobilenet_v2_s_widths_are_multiples_of_8():
     assert model.output_shape == (None, 2, 2, 1664)
 
 
+def test_normalizations_are_keras_s():
+    model = applications.ResNet50()
+    assert model.get_layer("conv5_block3_3_bn").epsilon == 1.001e-5
+    assert model.get_layer("conv5_block3_3_bn").momentum == 0.99
+    assert applications.MobileNetV2().get_layer("block_16_project_BN").momentum == 0.999
+
+
 def test_sizes_left_open():
     for name in WEIGHTS:
         model = getattr(applications, name)(False, (None, None, 3), "max")

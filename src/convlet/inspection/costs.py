@@ -24,7 +24,7 @@ def multiply_adds(layer: Layer, input_shape: Sequence[Any] | None = None) -> int
     Parameters
     ----------
     layer : Layer
-        A model is one, too.
+        A model is one, too. It is built if need be.
     input_shape : tuple, optional
         Without the batch; a list of them for several inputs. By default the shape of a model's
         input.
