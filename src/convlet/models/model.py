@@ -190,7 +190,9 @@ class Model(Layer):
         raise ValueError(f"{self.owner}: there is no layer {wanted}; there are {names}")
 
     def save_weights(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
-        """Write the weights alone, under their paths, to a ``.safetensors`` file.
+        """Write the weights alone, to a ``.safetensors``, ``.npz`` or ``.weights.h5`` file.
+
+        The first two have them under their paths; the third is Keras's own, and needs h5py.
 
         Raises
         ------
@@ -202,7 +204,7 @@ class Model(Layer):
         saving.save_weights(self, filepath, overwrite)
 
     def load_weights(self, filepath: str | PathLike[str]) -> None:
-        """Read the weights from a file written by `save_weights` or `save`; all or none.
+        """Read the weights from a file written by `save_weights` or `save`, or by Keras; all or none.
 
         Raises
         ------
@@ -212,15 +214,19 @@ class Model(Layer):
         saving.load_weights(self, filepath)
 
     def save(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
-        """Write the model to a ``.safetensors`` file: what `load_model` needs to go on.
+        """Write the model to a ``.safetensors`` or a ``.keras`` file: what `load_model` needs.
 
         Architecture, weights, how it was compiled, the optimizer's state, class names and
         preprocessing. Equal models give equal files. The file is complete or not there.
 
+        A ``.keras`` file is for Keras, too: it holds the layers that Keras has, not ``algorithm``,
+        which says how we compute, and needs h5py.
+
         Raises
         ------
         ValueError
-            If the name ends otherwise, or the model has not been built.
+            If the name ends otherwise, the model has not been built, or a ``.keras`` file is to
+            hold what Keras has not.
         FileExistsError
             If the file exists and ``overwrite`` is False.
         """

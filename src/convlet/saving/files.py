@@ -1,11 +1,80 @@
-"""Writes files so that a crash, a full disk or Ctrl-C leaves the old or the new, never half."""
+"""Files as such: which path may be written or read, and how.
+
+Written so that a crash, a full disk or Ctrl-C leaves the old or the new, never half; read so that
+whatever is wrong with a file is one error with its name.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
+
+_LONGEST_MESSAGE = 1000  # characters; errors quote values, which in a hostile file have any length
+
+
+def checked_path(filepath: str | PathLike[str], suffixes: tuple[str, ...], overwrite: bool) -> Path:
+    """Return the path to write to.
+
+    Raises
+    ------
+    ValueError
+        If the name ends in none of the suffixes.
+    FileNotFoundError, NotADirectoryError
+        If the folder is missing or none.
+    FileExistsError
+        If the file exists and ``overwrite`` is False.
+    IsADirectoryError, PermissionError
+        If what exists is a folder, or a file that may not be written.
+    """
+    path = Path(filepath)
+    if not path.name.endswith(suffixes) or path.name in suffixes:
+        raise ValueError(f"{path}: the file's name must end in {' or '.join(suffixes)}")
+    folder = path.parent
+    if not folder.exists():
+        raise FileNotFoundError(f"{path}: there is no folder {folder}")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{path}: {folder} is no folder")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: this is a folder")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path}: the file exists; overwrite=True replaces it")
+    # the file is replaced, not written into, which the system would allow
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(f"{path}: the file is read-only")
+    return path
+
+
+@contextlib.contextmanager
+def errors_with_path(filepath: str | PathLike[str]) -> Iterator[Path]:
+    """Give the path of a file that may be read; a ValueError in the block gets its name.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, IsADirectoryError
+        If there is no file that may be read.
+    ValueError
+        If it is no file, or something is wrong with it.
+    """
+    path = Path(filepath)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path}: no file, but a pipe or a device")  # which might never answer
+    with path.open("rb"):
+        pass  # the clearest errors about files are Python's own
+    try:
+        yield path
+    except ValueError as error:
+        raise ValueError(f"{path}: {_printable(str(error))}") from None
+
+
+def _printable(message: str) -> str:
+    """Return a message of bearable length, without what could steer a terminal."""
+    if len(message) > _LONGEST_MESSAGE:
+        message = message[: _LONGEST_MESSAGE - 3] + "..."
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -6,7 +6,6 @@ these have been found right are the arrays read.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
@@ -15,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from convlet.saving.files import write_atomically
+from convlet.saving.files import errors_with_path, write_atomically
+from convlet.saving.weights import Header
 
 SUFFIX = ".safetensors"
+STATE = "optimizer state/"  # what the names of the optimizer's arrays begin with
 _KEY = "convlet"  # the one key that convlet uses of the file's own metadata
-_LONGEST_MESSAGE = 1000  # characters; errors quote values, which in a hostile file have any length
 
 # What NumPy can hold of the types that the format knows.
 _DTYPES = {
@@ -29,42 +29,7 @@ _DTYPES = {
     **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
 }
 
-Header = dict[str, tuple[str, tuple[int, ...]]]
-
-
 # --- writing ---
-
-
-def checked_path(filepath: str | PathLike[str], overwrite: bool) -> Path:
-    """Return the path to write to.
-
-    Raises
-    ------
-    ValueError
-        If the name does not end in ``.safetensors``.
-    FileNotFoundError, NotADirectoryError
-        If the folder is missing or none.
-    FileExistsError
-        If the file exists and ``overwrite`` is False.
-    IsADirectoryError, PermissionError
-        If what exists is a folder, or a file that may not be written.
-    """
-    path = Path(filepath)
-    if path.suffix != SUFFIX:
-        raise ValueError(f"{path}: the file's name must end in {SUFFIX}")
-    folder = path.parent
-    if not folder.exists():
-        raise FileNotFoundError(f"{path}: there is no folder {folder}")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{path}: {folder} is no folder")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path}: this is a folder")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path}: the file exists; overwrite=True replaces it")
-    # the file is replaced, not written into, which the system would allow
-    if path.exists() and not os.access(path, os.W_OK):
-        raise PermissionError(f"{path}: the file is read-only")
-    return path
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], text: str | None = None) -> None:
@@ -88,8 +53,8 @@ class TensorFile:
     path : Path
     text : str or None
         The text that describes the arrays.
-    header : dict of str to (dtype, shape)
-        The arrays that it holds.
+    header, weights : dict of str to (dtype, shape)
+        The arrays that it holds; those of them that are not the optimizer's.
     """
 
     def __init__(self, path: Path, handle: Any) -> None:
@@ -104,6 +69,7 @@ class TensorFile:
                     f"array {name!r} has type {part.get_dtype()}, which NumPy does not know"
                 )
             self.header[name] = _DTYPES[part.get_dtype()], tuple(part.get_shape())
+        self.weights = {n: what for n, what in self.header.items() if not n.startswith(STATE)}
 
     def read(self, name: str) -> np.ndarray:
         """Return one array."""
@@ -123,23 +89,9 @@ def open_tensors(filepath: str | PathLike[str]) -> Iterator[TensorFile]:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(filepath)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise ValueError(f"{path}: no file, but a pipe or a device")  # which might never answer
-    with path.open("rb"):
-        pass  # the clearest errors about files are Python's own
-    try:
-        with safe_open(path, framework="np") as handle:
-            yield TensorFile(path, handle)
-    except SafetensorError as error:
-        reason = f"not a {SUFFIX} file, or a damaged one: {error}"
-        raise ValueError(f"{path}: {_printable(reason)}") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {_printable(str(error))}") from None
-
-
-def _printable(message: str) -> str:
-    """Return a message of bearable length, without what could steer a terminal."""
-    if len(message) > _LONGEST_MESSAGE:
-        message = message[: _LONGEST_MESSAGE - 3] + "..."
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
+    with errors_with_path(filepath) as path:
+        try:
+            with safe_open(path, framework="np") as handle:
+                yield TensorFile(path, handle)
+        except SafetensorError as error:
+            raise ValueError(f"not a {SUFFIX} file, or a damaged one: {error}") from None

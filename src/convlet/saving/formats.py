@@ -1,0 +1,89 @@
+"""Which file is which: by the end of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from convlet import arguments
+from convlet.saving import keras_file, model_file, npz_weights, tensors
+from convlet.saving.files import checked_path
+from convlet.saving.weights import assign, check_weights, weights_of
+
+_MODELS = (tensors.SUFFIX, keras_file.SUFFIX)
+_WEIGHTS = (tensors.SUFFIX, npz_weights.SUFFIX, keras_file.WEIGHTS_SUFFIX)
+
+
+def save_model(model: Any, filepath: str | PathLike[str], overwrite: bool) -> None:
+    """Write a model; see `Model.save`."""
+    path = checked_path(filepath, _MODELS, overwrite)
+    if path.suffix == keras_file.SUFFIX:
+        keras_file.write_keras(model, path)
+    else:
+        model_file.write_model(model, path)
+
+
+def load_model(
+    filepath: str | PathLike[str],
+    custom_objects: Mapping[str, type] | None = None,
+    compile: bool = True,
+) -> Any:
+    """Return the model in a file written by `Model.save`, or by Keras 3.
+
+    Parameters
+    ----------
+    filepath : path
+        A ``.safetensors`` file, or a ``.keras`` file, for which h5py must be installed.
+    custom_objects : mapping of str to type, optional
+        One's own layers, losses, metrics, optimizers and initializers by their class names. A
+        ``.keras`` file may hold Keras's own classes only.
+    compile : bool
+        Whether to compile the model as it was, with the optimizer's state.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, IsADirectoryError
+        If there is no file that may be read.
+    ImportError
+        If it needs a library that is not installed.
+    ValueError
+        If the file is damaged, is no model, or names a class that is not known.
+    """
+    arguments.boolean("load_model", "compile", compile)
+    if Path(filepath).suffix == keras_file.SUFFIX:
+        return keras_file.read_keras(filepath, compile)
+    return model_file.read_model(filepath, custom_objects, compile)
+
+
+def save_weights(model: Any, filepath: str | PathLike[str], overwrite: bool) -> None:
+    """Write a model's weights; see `Model.save_weights`."""
+    path = checked_path(filepath, _WEIGHTS, overwrite)
+    if path.name.endswith(keras_file.WEIGHTS_SUFFIX):
+        keras_file.write_keras_weights(model, path)
+    elif path.suffix == npz_weights.SUFFIX:
+        npz_weights.write_npz(path, weights_of(model))
+    else:
+        tensors.write_tensors(path, weights_of(model))
+
+
+def load_weights(model: Any, filepath: str | PathLike[str]) -> None:
+    """Read a model's weights; see `Model.load_weights`."""
+    if not model.built:
+        raise ValueError(
+            f"{model.owner}: weights cannot be loaded before the input's shape is known; "
+            "call build first"
+        )
+    path = Path(filepath)
+    if path.name.endswith((keras_file.SUFFIX, keras_file.WEIGHTS_SUFFIX)):
+        keras_file.read_keras_weights(model, path)
+        return
+    is_npz = path.suffix == npz_weights.SUFFIX
+    with npz_weights.open_npz(path, model) if is_npz else tensors.open_tensors(path) as file:
+        check_weights(model, file)
+        assign(model, file)

@@ -1,0 +1,201 @@
+"""Keras's classes that convlet has, too: what their configurations say beyond ours, in one table.
+
+The names and the arguments are the same, so an entry says only where they differ. What is in no
+entry is refused by its name, be it a class or an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+ANY = object()
+"""Stands for a value that changes nothing, whatever it is: how a thing is computed, or drawn."""
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class KerasClass(NamedTuple):
+    """How a class's arguments in Keras differ from ours.
+
+    Attributes
+    ----------
+    theirs : mapping of str to object
+        Arguments that Keras alone has, with the value that asks for nothing.
+    ours : mapping of str to object
+        Arguments that we alone have, with the value that Keras's class stands for.
+    notes_shape : bool
+        Whether Keras writes the input shape that a layer was built for.
+    """
+
+    theirs: Mapping[str, Any] = _NONE
+    ours: Mapping[str, Any] = _NONE
+    notes_shape: bool = False
+
+
+def _weighted(*weights: str, **more: Any) -> dict[str, Any]:
+    """Return the regularizers and constraints of some weights, which Keras writes as null."""
+    kinds = ("regularizer", "constraint")
+    return {**{f"{weight}_{kind}": None for weight in weights for kind in kinds}, **more}
+
+
+_LAST = {"data_format": "channels_last"}
+_CONVOLUTION = _weighted("kernel", "bias", activity_regularizer=None, **_LAST)
+_DEPTHWISE = _weighted("depthwise", "bias", activity_regularizer=None, **_LAST)
+_SEPARABLE = _weighted("depthwise", "pointwise", "bias", activity_regularizer=None, **_LAST)
+_SCALED = _weighted("beta", "gamma")
+_BATCH = {
+    **_SCALED,
+    "synchronized": False,
+    "renorm": False,
+    "renorm_clipping": None,
+    "renorm_momentum": ANY,  # of what renorm alone does
+}
+_CONV = KerasClass(_CONVOLUTION, {"algorithm": ANY}, True)
+_TRANSPOSED = KerasClass(_CONVOLUTION, {"algorithm": ANY, "groups": 1}, True)
+_ON_GRID = KerasClass(_LAST)
+_SHAPED_GRID = KerasClass(_LAST, notes_shape=True)
+_PLAIN = KerasClass()
+_SHAPED = KerasClass(notes_shape=True)
+
+LAYERS: Mapping[str, KerasClass] = {
+    "Activation": _PLAIN,
+    "Add": _SHAPED,
+    "Average": _SHAPED,
+    "AveragePooling1D": _ON_GRID,
+    "AveragePooling2D": _ON_GRID,
+    "AveragePooling3D": _ON_GRID,
+    "BatchNormalization": KerasClass(_BATCH, notes_shape=True),
+    "Concatenate": _SHAPED,
+    "Conv1D": _CONV,
+    "Conv1DTranspose": _TRANSPOSED,
+    "Conv2D": _CONV,
+    "Conv2DTranspose": _TRANSPOSED,
+    "Conv3D": _CONV,
+    "Conv3DTranspose": _TRANSPOSED,
+    "Cropping1D": _SHAPED,
+    "Cropping2D": _SHAPED_GRID,
+    "Cropping3D": _SHAPED_GRID,
+    "Dense": KerasClass(_weighted("kernel", "bias", quantization_config=None), notes_shape=True),
+    "DepthwiseConv1D": KerasClass(_DEPTHWISE, notes_shape=True),
+    "DepthwiseConv2D": KerasClass(_DEPTHWISE, notes_shape=True),
+    "Dropout": KerasClass({"noise_shape": None}),
+    "ELU": _PLAIN,
+    "Flatten": _SHAPED_GRID,
+    "GaussianNoise": _PLAIN,
+    "GlobalAveragePooling1D": _ON_GRID,
+    "GlobalAveragePooling2D": _ON_GRID,
+    "GlobalAveragePooling3D": _ON_GRID,
+    "GlobalMaxPooling1D": _ON_GRID,
+    "GlobalMaxPooling2D": _ON_GRID,
+    "GlobalMaxPooling3D": _ON_GRID,
+    "GroupNormalization": KerasClass(_SCALED, notes_shape=True),
+    "InputLayer": KerasClass({"sparse": False, "ragged": False, "optional": False}),
+    "LayerNormalization": KerasClass({**_SCALED, "rms_scaling": False}, notes_shape=True),
+    "LeakyReLU": _PLAIN,
+    "MaxPooling1D": _ON_GRID,
+    "MaxPooling2D": _ON_GRID,
+    "MaxPooling3D": _ON_GRID,
+    "Maximum": _SHAPED,
+    "Minimum": _SHAPED,
+    "Multiply": _SHAPED,
+    "PReLU": KerasClass(_weighted("alpha"), notes_shape=True),
+    "Permute": _SHAPED,
+    "ReLU": _PLAIN,
+    "Rescaling": _SHAPED,
+    "Reshape": _PLAIN,
+    "SeparableConv1D": KerasClass(_SEPARABLE, notes_shape=True),
+    "SeparableConv2D": KerasClass(_SEPARABLE, notes_shape=True),
+    "Softmax": _PLAIN,
+    "SpatialDropout1D": _PLAIN,
+    "SpatialDropout2D": _ON_GRID,
+    "SpatialDropout3D": _ON_GRID,
+    "Subtract": _SHAPED,
+    "UpSampling1D": _SHAPED,
+    "UpSampling2D": _SHAPED_GRID,
+    "UpSampling3D": _ON_GRID,
+    "ZeroPadding1D": _ON_GRID,
+    "ZeroPadding2D": _ON_GRID,
+    "ZeroPadding3D": _ON_GRID,
+}
+
+_FANS = KerasClass({"input_axes": None, "output_axes": None})
+
+INITIALIZERS: Mapping[str, KerasClass] = {
+    "Zeros": _PLAIN,
+    "Ones": _PLAIN,
+    "Constant": _PLAIN,
+    "RandomNormal": _PLAIN,
+    "RandomUniform": _PLAIN,
+    "TruncatedNormal": _PLAIN,
+    "VarianceScaling": _FANS,
+    "GlorotNormal": _FANS,
+    "GlorotUniform": _FANS,
+    "HeNormal": _FANS,
+    "HeUniform": _FANS,
+    "LecunNormal": _FANS,
+    "LecunUniform": _FANS,
+}
+
+SAME_INITIALIZERS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "TanhUniform": ("GlorotUniform", {}),
+    "SigmoidUniform": (
+        "VarianceScaling",
+        {"scale": 16.0, "mode": "fan_avg", "distribution": "uniform"},
+    ),
+}
+"""Ours that Keras has under another name, with that name and what its arguments are then."""
+
+_REDUCED = {"reduction": "sum_over_batch_size"}
+_OVER_LAST = {**_REDUCED, "axis": -1}
+
+LOSSES: Mapping[str, KerasClass] = {
+    "BinaryCrossentropy": KerasClass(_OVER_LAST),
+    "CategoricalCrossentropy": KerasClass(_OVER_LAST),
+    "MeanSquaredError": KerasClass(_REDUCED),
+    "SparseCategoricalCrossentropy": KerasClass({**_REDUCED, "ignore_class": None}),
+}
+
+_METRIC = {"dtype": "float32"}
+_PLAIN_METRIC = KerasClass(_METRIC)
+
+METRICS: Mapping[str, KerasClass] = {
+    "Accuracy": _PLAIN_METRIC,
+    "BinaryAccuracy": _PLAIN_METRIC,
+    "BinaryCrossentropy": _PLAIN_METRIC,
+    "CategoricalAccuracy": _PLAIN_METRIC,
+    "CategoricalCrossentropy": KerasClass({**_METRIC, "axis": -1}),
+    "Mean": _PLAIN_METRIC,
+    "MeanAbsoluteError": _PLAIN_METRIC,
+    "MeanSquaredError": _PLAIN_METRIC,
+    "SparseCategoricalAccuracy": _PLAIN_METRIC,
+    "SparseCategoricalCrossentropy": KerasClass({**_METRIC, "ignore_class": None, "axis": -1}),
+    "SparseTopKCategoricalAccuracy": _PLAIN_METRIC,
+    "TopKCategoricalAccuracy": _PLAIN_METRIC,
+}
+
+OPTIMIZERS: Mapping[str, KerasClass] = {
+    "SGD": KerasClass(
+        {
+            "weight_decay": None,
+            "clipnorm": None,
+            "global_clipnorm": None,
+            "clipvalue": None,
+            "use_ema": False,
+            "ema_momentum": ANY,  # of what use_ema alone does
+            "ema_overwrite_frequency": None,
+            "loss_scale_factor": None,
+            "gradient_accumulation_steps": None,
+        }
+    ),
+}
+
+COMPILE = {"run_eagerly": False, "steps_per_execution": 1, "jit_compile": "auto"}
+"""What Keras was told about how to compute a step, not what; with what is written of it."""
+
+OLD_COMPILE = ("auto_scale_loss",)
+"""The same, which only some versions of Keras 3 write."""
+
+DEFAULTS = {"renorm_momentum": 0.99, "ema_momentum": 0.99}
+"""What is written of Keras's own arguments whose value changes nothing."""
