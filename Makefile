@@ -5,14 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 VENV_BENCH := .venv-bench
 VENV_SANITIZE := .venv-sanitize
+VENV_INTEROP := .venv-interop
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard native/*.* native/kernels/*)
 
-.PHONY: help demo test test-all sanitize bench lint format types wheel clean
+.PHONY: help demo test test-all interop sanitize bench lint format types wheel clean
 
 help:
 	@echo "make demo      set up, train on the handwritten digits, show the result"
 	@echo "make test      set up, run the tests"
 	@echo "make test-all  the same with the long random runs"
+	@echo "make interop   exchange files with real Keras, on JAX (0.7 GB to install)"
 	@echo "make sanitize  run the C++ core's tests with address and undefined-behaviour sanitizers"
 	@echo "make bench     time it beside its peers (3 GB to install); ONLY=training BENCH='--rounds 3'"
 	@echo "make lint      check style, formatting and types"
@@ -22,7 +24,7 @@ help:
 
 # --- setting up: one virtual environment; a stamp says which extras it holds ---
 
-$(BIN)/python $(VENV_BENCH)/bin/python $(VENV_SANITIZE)/bin/python:
+$(BIN)/python $(VENV_BENCH)/bin/python $(VENV_SANITIZE)/bin/python $(VENV_INTEROP)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "convlet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	         "Name another: make PYTHON=python3.12 ..."; exit 1; }
@@ -47,6 +49,11 @@ $(VENV_SANITIZE)/.sanitize: $(VENV_SANITIZE)/bin/python $(SOURCES)
 	  --config-settings=cmake.define.CONVLET_SANITIZE=ON --editable '.[test]'
 	@touch $@
 
+$(VENV_INTEROP)/.interop: $(VENV_INTEROP)/bin/python $(SOURCES)
+	$(VENV_INTEROP)/bin/python -m pip install --quiet --config-settings=build-dir=build/interop \
+	  --editable '.[interop]'
+	@touch $@
+
 # --- the two commands ---
 
 demo: $(VENV)/.demo
@@ -59,6 +66,10 @@ test-all: $(VENV)/.test
 	$(BIN)/python -m pytest --slow
 
 # --- for developers ---
+
+# JAX comes with warnings of its own, which are none of ours.
+interop: $(VENV_INTEROP)/.interop
+	KERAS_BACKEND=jax $(VENV_INTEROP)/bin/python -m pytest -W default tests/interop
 
 # What the C++ core reads and writes is checked by libraries of GCC's that must be there before
 # anything else is; Python's own memory is not our concern. The first error ends the run.
@@ -84,5 +95,5 @@ wheel: $(VENV)/.test
 	$(BIN)/python -m build --wheel --outdir dist
 
 clean:
-	rm -rf $(VENV) $(VENV_BENCH) $(VENV_SANITIZE) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_BENCH) $(VENV_SANITIZE) $(VENV_INTEROP) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf digit-images digits.safetensors

@@ -172,7 +172,9 @@ def test_a_network_of_keras_s_own_goes_on_here(path):
     theirs.save(path)
     ours = load_model(path)
     for _ in range(2):
-        for own, their in zip(ours.predict(x, verbose=0), theirs.predict(x, verbose=0), strict=True):
+        for own, their in zip(
+            ours.predict(x, verbose=0), theirs.predict(x, verbose=0), strict=True
+        ):
             np.testing.assert_allclose(own, their, atol=1e-5)
         assert np.isclose(ours.train_on_batch(x, y)[0], theirs.train_on_batch(x, y)[0], rtol=1e-5)
     assert ours.state.iterations == 3
@@ -215,5 +217,7 @@ def test_keras_opens_its_own_files_as_we_saved_them(path, name):
 
 def test_a_layer_of_keras_s_that_we_have_not_is_named(path):
     keras.Sequential([keras.Input((4, 2)), keras.layers.LSTM(3)]).save(path)
-    with pytest.raises(ValueError, match=r": the file asks for the layer 'LSTM', which convlet has"):
+    with pytest.raises(
+        ValueError, match=r": the file asks for the layer 'LSTM', which convlet has"
+    ):
         load_model(path)

@@ -81,7 +81,7 @@ class _Task:
     metavar="NAME|FILE",
     default="lenet-20-50-500",
     show_default=True,
-    help=f"Network to run, by its name (see below), or a {network.SUFFIX} file.",
+    help=f"Network to run, by its name (see below), or a {network.FILE}.",
 )
 @click.option(
     "--batch-size",
@@ -145,11 +145,11 @@ def _task(name: str, mode: str, batch_size: int) -> _Task:
     """
     if name in applications.BY_NAME:
         model: Any = applications.BY_NAME[name]()
-    elif name.endswith(network.SUFFIX):
+    elif name.endswith(network.SUFFIXES):
         model = network.load_single(name)
     else:
         raise click.BadParameter(
-            f"{name!r} is neither {', '.join(applications.BY_NAME)} nor a {network.SUFFIX} file.",
+            f"{name!r} is neither {', '.join(applications.BY_NAME)} nor a {network.FILE}.",
             param_hint="'--network'",
         )
     if mode == "train" and not model.compiled:

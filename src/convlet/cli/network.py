@@ -11,6 +11,8 @@ from convlet.cli.report import size
 from convlet.datasets import DataSet
 
 SUFFIX = ".safetensors"
+SUFFIXES = (SUFFIX, ".keras")  # of the files that are read
+FILE = f"{' or '.join(SUFFIXES)} file"
 _LOSS = "sparse_categorical_crossentropy"
 _SMALL = 28  # pixels; images with less along an axis go to the small network
 

@@ -54,7 +54,7 @@ class _Course:
 @click.option(
     "--model",
     metavar="NAME|FILE",
-    help=f"Network to train, by its name (see below), or a {network.SUFFIX} file to go on with. By "
+    help=f"Network to train, by its name (see below), or a {network.FILE} to go on with. By "
     "default what suits the images' size.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="How often to go through the samples.")
@@ -102,7 +102,7 @@ def train(
     file keeps the learning rate and the momentum that it was trained with. Ctrl-C stops after the
     current step and saves what has been learned.
     """
-    if model is not None and model.endswith(network.SUFFIX):
+    if model is not None and model.endswith(network.SUFFIXES):
         trained, data = _saved(model, source, seed, learning_rate, momentum)
         origin = f"{model}, trained for {counted(trained.state.epochs, 'epoch')} so far"
     else:
@@ -137,7 +137,7 @@ def _new(
     """Return a new network and its data."""
     if name is not None and name not in applications.BY_NAME:
         raise click.BadParameter(
-            f"{name!r} is neither {', '.join(applications.BY_NAME)} nor a {network.SUFFIX} file.",
+            f"{name!r} is neither {', '.join(applications.BY_NAME)} nor a {network.FILE}.",
             param_hint="'--model'",
         )
     data = open_data(source)

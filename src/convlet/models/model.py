@@ -204,7 +204,7 @@ class Model(Layer):
         saving.save_weights(self, filepath, overwrite)
 
     def load_weights(self, filepath: str | PathLike[str]) -> None:
-        """Read the weights from a file written by `save_weights` or `save`, or by Keras; all or none.
+        """Read the weights from a file of `save_weights` or `save`, or of Keras's; all or none.
 
         Raises
         ------

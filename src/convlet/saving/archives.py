@@ -1,4 +1,4 @@
-"""Zip archives: written so that equal contents are equal files, read without trusting their sizes."""
+"""Zip archives: equal contents are equal files, and no size is believed before it is checked."""
 
 from __future__ import annotations
 

@@ -293,7 +293,9 @@ def _damage() -> Iterator[None]:
     except (OSError, RuntimeError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"no HDF5 file, or a damaged one: {error}") from None
     except MemoryError:
-        raise ValueError("the HDF5 file is damaged: it asks for more memory than there is") from None
+        raise ValueError(
+            "the HDF5 file is damaged: it asks for more memory than there is"
+        ) from None
 
 
 @contextmanager

@@ -114,10 +114,10 @@ LAYERS: Mapping[str, KerasClass] = {
     "Subtract": _SHAPED,
     "UpSampling1D": _SHAPED,
     "UpSampling2D": _SHAPED_GRID,
-    "UpSampling3D": _ON_GRID,
-    "ZeroPadding1D": _ON_GRID,
-    "ZeroPadding2D": _ON_GRID,
-    "ZeroPadding3D": _ON_GRID,
+    "UpSampling3D": _SHAPED_GRID,
+    "ZeroPadding1D": _SHAPED_GRID,
+    "ZeroPadding2D": _SHAPED_GRID,
+    "ZeroPadding3D": _SHAPED_GRID,
 }
 
 _FANS = KerasClass({"input_axes": None, "output_axes": None})
