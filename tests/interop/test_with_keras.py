@@ -1,4 +1,4 @@
-"""Files between convlet and real Keras; skipped where Keras is not installed, see `make interop`."""
+"""Files between convlet and real Keras; skipped where it is not installed: see `make interop`."""
 
 import io
 import json
@@ -217,7 +217,5 @@ def test_keras_opens_its_own_files_as_we_saved_them(path, name):
 
 def test_a_layer_of_keras_s_that_we_have_not_is_named(path):
     keras.Sequential([keras.Input((4, 2)), keras.layers.LSTM(3)]).save(path)
-    with pytest.raises(
-        ValueError, match=r": the file asks for the layer 'LSTM', which convlet has"
-    ):
+    with pytest.raises(ValueError, match=r": the file asks for the layer 'LSTM', which convlet "):
         load_model(path)

@@ -77,7 +77,7 @@ class Archive:
             )
         try:
             with self._file.open(name) as stream:
-                content = stream.read(most + 1)
+                content = stream.read(self.sizes[name] + 1)  # which unpacks no more than that
         except _DAMAGE as error:
             raise ValueError(f"{name!r} in the archive is damaged or encrypted: {error}") from None
         if len(content) != self.sizes[name]:

@@ -217,6 +217,8 @@ class KerasWeights:
         array = _member(group, name)
         if not isinstance(array, h5py().Dataset):
             raise ValueError(f"{where!r} in the weights file is no array")
+        if array.dtype.kind not in "iuf":
+            raise ValueError(f"{where!r} in the weights file holds no numbers")
         settings = array.id.get_create_plist()
         is_plain = settings.get_layout() == h5py().h5d.CONTIGUOUS
         if not is_plain or settings.get_external_count() or settings.get_nfilters():
@@ -229,8 +231,6 @@ class KerasWeights:
         self._left -= size
         if begin is None or begin + size > self._size or self._left < 0 or array.shape is None:
             raise ValueError(f"{where!r} is not in the weights file, which is too short for it")
-        if array.dtype.kind not in "iuf":
-            raise ValueError(f"{where!r} in the weights file holds no numbers")
         return array
 
     def read(self, name: str) -> np.ndarray:

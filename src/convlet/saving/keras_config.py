@@ -363,9 +363,7 @@ def _written_graph(model: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     for layer, ours in zip(model.layers, config["layers"], strict=True):
         calls = ours["inbound_nodes"]
         if any(call["kwargs"].get("training") is not None for call in calls):
-            raise _unknown(
-                layer.owner, "training=... for a single call of a layer, it overrides it"
-            )
+            raise _unknown(layer.owner, "training for a single call, which it overrides")
         shapes = _shapes(calls[0]["args"][0]) if calls else None
         entry = _written(layer, ours["config"], shapes)
         entries.append({**entry, "name": layer.name, "inbound_nodes": calls})

@@ -71,7 +71,7 @@ def write_keras_weights(model: Any, path: Path) -> None:
 
 
 def _metadata(model: Any) -> dict[str, Any]:
-    """Return what stands beside the configuration; no date, so that equal models are equal files."""
+    """Return what stands beside the configuration; no date: equal models are equal files."""
     ours = {
         "class_names": class_names(model, model.class_names),
         "preprocessing": preprocessing_config(model),
@@ -141,8 +141,9 @@ def _open_weights(file: Archive, model: Any) -> Iterator[KerasWeights]:
 
 
 def _parsed(file: Archive, name: str) -> dict[str, Any]:
+    text = file.read(name, _LONGEST_TEXT)
     try:
-        described = from_text(file.read(name, _LONGEST_TEXT))
+        described = from_text(text)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if not isinstance(described, dict):

@@ -162,9 +162,7 @@ def _restore_slots(model: Any, file: TensorFile) -> None:
         model.state.slots[path] = {slot: file.read(name) for slot, name in names.items()}
         unread -= set(names.values())
     if unread:
-        raise ValueError(
-            f"the optimizer remembers nothing of the kind of {some(dict.fromkeys(unread))}"
-        )
+        raise ValueError(f"the optimizer remembers nothing of the kind of {some(unread)}")
 
 
 def _check_slot(name: str, initial: np.ndarray, file: TensorFile) -> None:

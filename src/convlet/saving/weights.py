@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -86,12 +86,12 @@ def check_weights(model: Any, file: ArrayFile) -> None:
             raise ValueError(f"weight {path!r} has shape {shape}, needed is {variable.shape}")
         if not dtype.startswith("float"):
             raise ValueError(f"weight {path!r} has type {dtype}, needed is a float type")
-    unknown = {name: None for name in file.weights if name not in variables}
+    unknown = set(file.weights).difference(variables)
     if unknown:
         raise ValueError(f"the model has no weights for {some(unknown)}")
 
 
-def some(names: Mapping[str, Any]) -> str:
+def some(names: Iterable[str]) -> str:
     """Return the first names of many, for a message."""
     listed = sorted(names)
     return ", ".join(map(repr, listed[:5])) + (", ..." if len(listed) > 5 else "") or "none"
