@@ -120,3 +120,24 @@ for arguments in (
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.splitlines()[-1].startswith("one.npy  ")
+
+
+def test_keras_files_are_read_by_every_command(convlet, trained, folder):
+    pytest.importorskip("h5py")
+    library.load_model(trained).save("net.keras")
+    assert convlet("summary", "net.keras").output == convlet("summary", trained).output
+    data = "halves.npz"
+    both = [convlet("evaluate", name, data) for name in ("net.keras", trained)]
+    assert both[0].exit_code == 0
+    assert both[0].output == both[1].output
+    for name in ("net.keras", trained):
+        result = convlet(
+            "train", data, "--model", name, "--epochs", 1, "--out", f"{name}.safetensors"
+        )
+        assert result.exit_code == 0
+    goes_on = [library.load_model(f"{name}.safetensors") for name in ("net.keras", trained)]
+    for own, other in zip(*(model.get_weights() for model in goes_on), strict=True):
+        np.testing.assert_array_equal(own, other)
+    bench = ("bench", "--network", "net.keras", "--mode", "predict", "--batch-size", 1)
+    bench += ("--repeat", 1)
+    assert convlet(*bench).exit_code == 0

@@ -1,4 +1,4 @@
-"""Damaged and hostile `.keras` files: a model, or one clear error, and nothing executed or followed.
+"""Damaged and hostile `.keras` files: a model or one clear error, and nothing executed or followed.
 
 Every file here goes through `outcome`, which holds the reader to that. What Keras's own files hold
 is in `test_keras_files.py`.
@@ -50,7 +50,7 @@ def small_model() -> Sequential:
 
 @pytest.fixture(scope="module")
 def members(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The members of a small model's file."""
+    """Return the members of a small model's file."""
     path = tmp_path_factory.mktemp("small") / "model.keras"
     small_model().save(path)
     with zipfile.ZipFile(path) as archive:
@@ -435,6 +435,20 @@ def test_only_what_we_have_is_made(path: Path, members: dict[str, bytes], name: 
     assert "never_imported" not in sys.modules
 
 
+def test_a_chain_without_end_is_not_made(path: Path, members: dict[str, bytes]):
+    def change(config: Any) -> None:
+        config["config"]["layers"] += [keras_object("Flatten", "keras.layers")] * 20_000
+
+    assert outcome(path, with_config(members, change)) == "the model has more than 10000 layers"
+
+
+def test_how_a_model_was_compiled_may_be_left_out(path: Path, members: dict[str, bytes]):
+    change = changed_compile(optimizer=keras_object("Adam", "keras.optimizers"))
+    content = with_config(members, change)
+    assert outcome(path, content).endswith("; compile=False leaves out how the model was trained")
+    assert not load_model(path, compile=False).compiled
+
+
 def input_of(batch_shape: object, **more: object) -> Callable[[Any], None]:
     def change(config: Any) -> None:
         config["config"]["layers"][0]["config"].update(batch_shape=batch_shape, **more)
@@ -473,7 +487,7 @@ def replaced(file: Any, put: Callable[[Any], Any], name: str = "layers/dense/var
     holder, _, last = name.rpartition("/")
     del file[name]
     put(file[holder])
-    assert last in file[holder].keys()  # noqa: SIM118 - `in` would follow a link
+    assert file[holder].id.links.exists(last.encode())
 
 
 def external_storage(group: Any) -> None:

@@ -277,7 +277,7 @@ def _member(group: Any, name: str) -> Any:
     ValueError
         If it is a link to another file or another name.
     """
-    if name not in group.keys():  # noqa: SIM118 - `in` would follow the link
+    if not group.id.links.exists(name.encode()):  # `in` would follow the link
         return None
     link = group.get(name, getlink=True)
     if type(link) is not h5py().HardLink:

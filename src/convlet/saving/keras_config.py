@@ -25,6 +25,7 @@ _ENTRY = {"module", "class_name", "config", "registered_name"}
 _BESIDES = {"build_config", "compile_config", "name", "inbound_nodes", "shared_object_id"}
 _OPEN_DTYPES = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "InputLayer")
 _TENSOR = "__keras_tensor__"
+_MOST_LAYERS = 10_000  # ResNet-1001 has 3,400; making a chain takes the square of their number
 
 
 # --- reading ---
@@ -104,6 +105,7 @@ class ModelReader:
 
     def __init__(self) -> None:
         self._met: set[int] = set()
+        self._layers = 0
 
     def read(self, entry: Any) -> dict[str, Any]:
         """Return our description of a model or a layer.
@@ -114,6 +116,9 @@ class ModelReader:
             For whatever is not of Keras's form, or what convlet has not.
         """
         name, config = opened(entry, "layer")
+        self._layers += 1
+        if self._layers > _MOST_LAYERS:
+            raise ValueError(f"the model has more than {_MOST_LAYERS} layers")
         self._check_alone(name, entry.get("shared_object_id"))
         if name == "Sequential":
             return {"class_name": name, "config": self._sequential(config)}

@@ -38,7 +38,7 @@ SUFFIX = ".keras"
 WEIGHTS_SUFFIX = ".weights.h5"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _VERSION = "3.15.1"  # of Keras, whose form this is
-_LONGEST_TEXT = 2**25  # bytes; ResNet-152's configuration has 0.4 MB
+_LONGEST_TEXT = 2**23  # bytes; ResNet-152's configuration has 0.4 MB
 _OURS = "convlet"
 _KEYS = {"class_names", "preprocessing", "training"}
 _SLOT = "momentum"
@@ -110,7 +110,7 @@ def read_keras(filepath: str | PathLike[str], compile: bool) -> Any:
             _take_ours(model, ours)
             config = described.get("compile_config")
             if compile and config:
-                model.compile(**keras_config.compilation(config))
+                _compile(model, config)
             assign(model, weights)
             if model.compiled:
                 _restore(model, weights, ours.get("training"))
@@ -171,6 +171,13 @@ def _take_ours(model: Any, ours: dict[str, Any]) -> None:
     model.class_names = class_names(model, ours.get("class_names"))
     if ours.get("preprocessing") is not None:
         model.preprocessing = Preprocessing.from_config(ours["preprocessing"])
+
+
+def _compile(model: Any, config: Any) -> None:
+    try:
+        model.compile(**keras_config.compilation(config))
+    except ValueError as error:
+        raise ValueError(f"{error}; compile=False leaves out how the model was trained") from None
 
 
 def _restore(model: Any, weights: KerasWeights, training: Any) -> None:
