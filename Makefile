@@ -14,7 +14,7 @@ help:
 	@echo "make demo      set up, train on the handwritten digits, show the result"
 	@echo "make test      set up, run the tests"
 	@echo "make test-all  the same with the long random runs"
-	@echo "make interop   exchange files with real Keras, on JAX (0.7 GB to install)"
+	@echo "make interop   exchange files with real Keras, on JAX (0.9 GB to install)"
 	@echo "make sanitize  run the C++ core's tests with address and undefined-behaviour sanitizers"
 	@echo "make bench     time it beside its peers (3 GB to install); ONLY=training BENCH='--rounds 3'"
 	@echo "make lint      check style, formatting and types"

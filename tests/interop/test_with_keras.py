@@ -180,6 +180,19 @@ def test_a_network_of_keras_s_own_goes_on_here(path):
     assert ours.state.iterations == 3
 
 
+def test_a_network_that_was_built_by_its_first_data_is_read(path):
+    inner = keras.Sequential([keras.layers.Dense(2, activation="relu")])
+    theirs = keras.Sequential([keras.layers.Rescaling(np.array([1.0, 2, 3])), inner])
+    theirs.compile("sgd", "mse", metrics=["mae"])
+    x, y = normal(8, 3), normal(8, 2)
+    theirs.fit(x, y, batch_size=4, verbose=0, shuffle=False)
+    theirs.save(path)
+    ours = load_model(path)
+    x = normal(5, 3)
+    np.testing.assert_allclose(ours.predict(x, verbose=0), theirs.predict(x, verbose=0), atol=1e-6)
+    assert ours.state.iterations == 2
+
+
 def test_dropout_drops_whatever_the_call_said(path):
     """Keras overrides a call's ``training`` in `fit`, and so a file's is of no effect."""
     given = keras.Input((1000,))

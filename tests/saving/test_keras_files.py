@@ -203,6 +203,18 @@ def test_neutral_arguments_may_be_there_or_not():
     assert isinstance(dropout, Dropout)
 
 
+def test_the_size_of_the_first_batch_and_numpy_s_arrays_are_read():
+    model = Sequential([Input((4, 2)), layers.Rescaling([1.0, 2.0])])
+    config = described(model)
+    entries = config["config"]["layers"]
+    entries[0]["config"]["batch_shape"] = [8, 4, 2]
+    scale = {"class_name": "__numpy__", "config": {"value": [3.0, 4.0], "dtype": "float64"}}
+    entries[1]["config"]["scale"] = scale
+    read = layers.registry.get(ModelReader().read(config))
+    assert read.input_shape == (None, 4, 2)
+    assert read.layers[0].scale == [3.0, 4.0]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("data_format", "channels_first"), ("activity_regularizer", {}), ("kernel_constraint", 0)],

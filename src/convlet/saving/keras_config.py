@@ -171,13 +171,20 @@ def _entries(owner: str, config: Mapping[str, Any]) -> list[Any]:
 def _value(key: str, value: Any) -> Any:
     if key == "dtype":
         return _dtype(value)
+    if isinstance(value, dict) and value.get("class_name") == "__numpy__":
+        return value["config"].get("value") if isinstance(value.get("config"), dict) else None
     return _initializer(value) if key.endswith("_initializer") else value
 
 
 def _without_batch(config: dict[str, Any]) -> dict[str, Any]:
-    """Return an input's configuration with the shape of one sample."""
+    """Return an input's configuration with the shape of one sample.
+
+    A `Sequential` that began without an `Input` has the size of its first batch there, which binds
+    Keras to nothing.
+    """
     shape = config.get("batch_shape")
-    if not isinstance(shape, list) or not shape or shape[0] is not None:
+    is_shape = isinstance(shape, list) and len(shape) > 0
+    if not is_shape or not (shape[0] is None or type(shape[0]) is int):
         raise ValueError(f"InputLayer: batch_shape must be [null, ...], got {shape!r:.80}")
     return {**{k: v for k, v in config.items() if k != "batch_shape"}, "shape": shape[1:]}
 
