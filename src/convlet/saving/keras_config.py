@@ -183,8 +183,7 @@ def _without_batch(config: dict[str, Any]) -> dict[str, Any]:
     Keras to nothing.
     """
     shape = config.get("batch_shape")
-    is_shape = isinstance(shape, list) and len(shape) > 0
-    if not is_shape or not (shape[0] is None or type(shape[0]) is int):
+    if not isinstance(shape, list) or not shape or type(shape[0]) not in (int, type(None)):
         raise ValueError(f"InputLayer: batch_shape must be [null, ...], got {shape!r:.80}")
     return {**{k: v for k, v in config.items() if k != "batch_shape"}, "shape": shape[1:]}
 
