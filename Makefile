@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VENV_BENCH := .venv-bench
-VENV_SANITIZE := .venv-sanitize
 VENV_INTEROP := .venv-interop
+VENV_SANITIZE := .venv-sanitize
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard native/*.* native/kernels/*)
 
 .PHONY: help demo test test-all interop sanitize bench lint format types wheel clean
@@ -14,7 +14,7 @@ help:
 	@echo "make demo      set up, train on the handwritten digits, show the result"
 	@echo "make test      set up, run the tests"
 	@echo "make test-all  the same with the long random runs"
-	@echo "make interop   exchange files with real Keras, on JAX (0.9 GB to install)"
+	@echo "make interop   exchange files with Keras on JAX, and with ONNX's tools (1 GB to install)"
 	@echo "make sanitize  run the C++ core's tests with address and undefined-behaviour sanitizers"
 	@echo "make bench     time it beside its peers (3 GB to install); ONLY=training BENCH='--rounds 3'"
 	@echo "make lint      check style, formatting and types"
@@ -44,14 +44,14 @@ $(VENV_BENCH)/.bench: $(VENV_BENCH)/bin/python $(SOURCES)
 	  --editable '.[bench]'
 	@touch $@
 
-$(VENV_SANITIZE)/.sanitize: $(VENV_SANITIZE)/bin/python $(SOURCES)
-	$(VENV_SANITIZE)/bin/python -m pip install --quiet --config-settings=build-dir=build/sanitize \
-	  --config-settings=cmake.define.CONVLET_SANITIZE=ON --editable '.[test]'
-	@touch $@
-
 $(VENV_INTEROP)/.interop: $(VENV_INTEROP)/bin/python $(SOURCES)
 	$(VENV_INTEROP)/bin/python -m pip install --quiet --config-settings=build-dir=build/interop \
 	  --editable '.[interop]'
+	@touch $@
+
+$(VENV_SANITIZE)/.sanitize: $(VENV_SANITIZE)/bin/python $(SOURCES)
+	$(VENV_SANITIZE)/bin/python -m pip install --quiet --config-settings=build-dir=build/sanitize \
+	  --config-settings=cmake.define.CONVLET_SANITIZE=ON --editable '.[test]'
 	@touch $@
 
 # --- the two commands ---
@@ -70,6 +70,7 @@ test-all: $(VENV)/.test
 # JAX comes with warnings of its own, which are none of ours.
 interop: $(VENV_INTEROP)/.interop
 	KERAS_BACKEND=jax $(VENV_INTEROP)/bin/python -m pytest -W default tests/interop
+	$(VENV_INTEROP)/bin/python -m pytest -m interop tests/saving
 
 # What the C++ core reads and writes is checked by libraries of GCC's that must be there before
 # anything else is; Python's own memory is not our concern. The first error ends the run.

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "callbacks": FOUNDATION,
     "layers": FOUNDATION | {"engine", "ops", "initializers"},
     "inspection": FOUNDATION | {"engine", "layers", "ops"},
-    "saving": FOUNDATION | {"layers", "npy", "preprocessing"},
+    "saving": FOUNDATION | {"layers", "npy", "preprocessing", "engine", "ops"},
     "models": FOUNDATION
     | {"saving", "layers", "engine", "callbacks", "losses", "metrics", "optimizers", "inspection"}
     | {"preprocessing"},

@@ -232,6 +232,27 @@ class Model(Layer):
         """
         saving.save_model(self, filepath, overwrite)
 
+    def export(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write what predicts as an ONNX file, for onnxruntime and other tools.
+
+        It takes what `predict` takes, images with their channels last, under the names in
+        ``input_names``, in float32 and any number, and gives what `predict` gives. It is written
+        once ``onnx.checker`` has passed it and onnxruntime has computed the same as `predict`, to
+        1e-4 of the largest number. Equal models give equal files. The file is complete or not
+        there.
+
+        Raises
+        ------
+        ValueError
+            If the name does not end in ``.onnx``; if the model has no input shape, or one with
+            open sizes; if a layer is one's own Python code; if onnxruntime computes otherwise.
+        ImportError
+            If ``onnx`` or ``onnxruntime`` is not installed.
+        FileExistsError
+            If the file exists and ``overwrite`` is False.
+        """
+        saving.export_model(self, filepath, overwrite)
+
     # --- programs ---
 
     def program(self, mode: str, *shapes: tuple[int, ...]) -> Program:
