@@ -173,6 +173,16 @@ class Registry(Generic[T]):
             f"'config', got {_shortened.repr(identifier)}"
         )
 
+    def find(self, name: str) -> type[T]:
+        """Return the class that is registered under a name.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        return self._find(name, {})
+
     def serialize(self, instance: T) -> dict[str, Any]:
         """Return ``{"class_name": ..., "config": ...}``, from which ``get`` makes an equal object.
 

@@ -10,6 +10,8 @@ from typing import Any
 from convlet import arguments
 from convlet.saving import keras_file, model_file, npz_weights, tensors
 from convlet.saving.files import checked_path
+from convlet.saving.onnx import load_onnx
+from convlet.saving.onnx.library import SUFFIX as ONNX
 from convlet.saving.weights import assign, check_weights, weights_of
 
 _MODELS = (tensors.SUFFIX, keras_file.SUFFIX)
@@ -30,12 +32,17 @@ def load_model(
     custom_objects: Mapping[str, type] | None = None,
     compile: bool = True,
 ) -> Any:
-    """Return the model in a file written by `Model.save`, or by Keras 3.
+    """Return the model in a file written by `Model.save`, by Keras 3, or in an ONNX file.
+
+    Of an ONNX file the operators that convolutional networks are made of are read, as layers that
+    can be trained; see `convlet.saving.onnx`. The model takes and gives images with their channels
+    last, whatever the file's layout.
 
     Parameters
     ----------
     filepath : path
-        A ``.safetensors`` file, or a ``.keras`` file, for which h5py must be installed.
+        A ``.safetensors`` file; a ``.keras`` file, for which h5py must be installed; or an
+        ``.onnx`` file, for which onnx must be, and which knows no compilation and no classes.
     custom_objects : mapping of str to type, optional
         One's own layers, losses, metrics, optimizers and initializers by their class names. A
         ``.keras`` file may hold Keras's own classes only.
@@ -53,11 +60,13 @@ def load_model(
     ImportError
         If it needs a library that is not installed.
     ValueError
-        If the file is damaged, is no model, or names a class that is not known.
+        If the file is damaged, is no model, or names a class or an operator that is not known.
     """
     arguments.boolean("load_model", "compile", compile)
     if Path(filepath).suffix == keras_file.SUFFIX:
         return keras_file.read_keras(filepath, compile)
+    if Path(filepath).suffix == ONNX:
+        return load_onnx(Path(filepath))
     return model_file.read_model(filepath, custom_objects, compile)
 
 

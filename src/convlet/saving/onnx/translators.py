@@ -220,6 +220,8 @@ def _rectified(
     threshold: float = 0.0,
     max_value: float = np.inf,
 ) -> str:
+    if negative_slope == threshold == 0:
+        return writer.node("Clip", x, writer.constant(0), writer.constant(max_value))
     start = writer.constant(threshold)
     above = writer.node("Min", x, writer.constant(max_value))
     line = writer.node("Mul", writer.node("Sub", x, start), writer.constant(negative_slope))
@@ -248,8 +250,11 @@ def _rescale(writer: Writer, instruction: Instruction) -> None:
     (x,) = instruction.reads
     layout, rank = writer.layout(x), len(writer.shape(x))
     scale, offset = (instruction.attributes[name] for name in ("scale", "offset"))
-    y = writer.node("Mul", writer.read(x, layout), writer.per_channel(scale, layout, rank))
-    y = writer.node("Add", y, writer.per_channel(offset, layout, rank))
+    y = writer.read(x, layout)
+    if np.any(np.not_equal(scale, 1)):
+        y = writer.node("Mul", y, writer.per_channel(scale, layout, rank))
+    if np.any(offset):
+        y = writer.node("Add", y, writer.per_channel(offset, layout, rank))
     writer.put(instruction.writes[0], y, layout)
 
 
