@@ -22,6 +22,7 @@ from convlet.saving.onnx.library import package
 
 _MOST_BYTES = 2**31 - 1  # of a protobuf message
 _MOST_NODES = 100_000  # ResNet-152 has 500
+_MOST_AXES = 8
 _OPSETS = range(9, 27)
 _FLOATS = ("float16", "float32", "float64")
 _DTYPES = (*_FLOATS, "int32", "int64", "bool")
@@ -103,18 +104,20 @@ def read_graph(path: Path) -> FileGraph:
         )
     constants: dict[str, np.ndarray] = {}
     for tensor in model.graph.initializer:
-        if tensor.name in constants:
-            raise ValueError(f"there are two arrays named {tensor.name!r}")
-        constants[tensor.name] = _array(onnx, tensor, path.parent)
-    nodes = [_node(onnx, node, path.parent) for node in model.graph.node]
+        name = _text(tensor.name)
+        if name in constants:
+            raise ValueError(f"there are two arrays named {name!r}")
+        constants[name] = _array(onnx, tensor, path.parent)
+    opset = _opset(model)
+    nodes = [_node(onnx, node, path.parent, opset) for node in model.graph.node]
     inputs = {
-        value.name: _sizes(onnx, value)
+        _text(value.name): _sizes(onnx, value)
         for value in model.graph.input
-        if value.name not in constants
+        if _text(value.name) not in constants
     }
     _check_order(nodes, {*constants, *inputs})
-    outputs = [value.name for value in model.graph.output]
-    return FileGraph(nodes, constants, inputs, outputs, _opset(model), model.producer_name)
+    outputs = [_text(value.name) for value in model.graph.output]
+    return FileGraph(nodes, constants, inputs, outputs, opset, _text(model.producer_name))
 
 
 def _parsed(onnx: Any, path: Path) -> Any:
@@ -147,29 +150,58 @@ def _sizes(onnx: Any, value: Any) -> tuple[int | None, ...]:
     """Return an input's sizes, None for one that is left open."""
     tensor = value.type.tensor_type
     if tensor.elem_type != onnx.TensorProto.FLOAT or not tensor.HasField("shape"):
-        raise ValueError(f"input {value.name!r} must be an array of float32 of known rank")
-    return tuple(
-        d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None
-        for d in tensor.shape.dim
-    )
+        raise ValueError(f"input {_text(value.name)!r} must be an array of float32 of known rank")
+    sizes = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
+    if not 2 <= len(sizes) <= _MOST_AXES:
+        raise ValueError(
+            f"input {_text(value.name)!r} must have a batch axis and 1 to {_MOST_AXES - 1} more, got "
+            f"{len(sizes)} in all"
+        )
+    return tuple(n if n and n > 0 else None for n in sizes)
 
 
-def _node(onnx: Any, node: Any, folder: Path) -> FileNode:
-    name = node.name or next(iter(node.output), "")
-    found = FileNode(node.op_type, name, tuple(node.input), tuple(node.output), {})
+def _node(onnx: Any, node: Any, folder: Path, opset: int) -> FileNode:
+    reads, writes = (tuple(map(_text, names)) for names in (node.input, node.output))
+    operator, name = _text(node.op_type), _text(node.name) or next(iter(writes), "")
+    owner = f"{operator} {name!r}"
     if node.domain not in ("", "ai.onnx"):
-        raise ValueError(f"{found.owner}: operators of {node.domain!r} are not known")
-    known = {"FLOAT", "INT", "STRING", "TENSOR", "FLOATS", "INTS", "STRINGS"}
-    values: dict[str, Any] = {}
-    for attribute in node.attribute:
-        kind = onnx.AttributeProto.AttributeType.Name(attribute.type)
-        if kind not in known or attribute.ref_attr_name:
-            raise ValueError(f"{found.owner}: an attribute of type {kind} is not read")
-        value = onnx.helper.get_attribute_value(attribute)
-        if kind == "TENSOR":
-            value = _array(onnx, value, folder)
-        values[attribute.name] = value.decode("utf-8", "replace") if kind == "STRING" else value
-    return FileNode(found.operator, name, found.reads, found.writes, values)
+        raise ValueError(f"{owner}: operators of {node.domain!r} are not known")
+    try:
+        schema = onnx.defs.get_schema(operator, opset)
+    except onnx.defs.SchemaError:
+        raise ValueError(f"{owner}: version {opset} has no such operator") from None
+    for count, least, most, what in (
+        (len(node.input), schema.min_input, schema.max_input, "inputs"),
+        (len(node.output), max(schema.min_output, 1), schema.max_output, "outputs"),
+    ):
+        if not least <= count <= most:
+            raise ValueError(f"{owner}: it must have {least} to {most} {what}, got {count}")
+    attributes = {_text(a.name): _attribute(onnx, owner, a, schema, folder) for a in node.attribute}
+    return FileNode(operator, name, reads, writes, attributes)
+
+
+def _text(value: Any) -> str:
+    """Return a string; protobuf gives one that is no UTF-8 as bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _attribute(onnx: Any, owner: str, attribute: Any, schema: Any, folder: Path) -> Any:
+    """Return an attribute of the type that the operator's description asks for."""
+    name = _text(attribute.name)
+    kind = onnx.AttributeProto.AttributeType.Name(attribute.type)
+    if name not in schema.attributes:
+        raise ValueError(f"{owner}: it has no attribute {name!r}")
+    if schema.attributes[name].type.name != kind or attribute.ref_attr_name:
+        wanted = schema.attributes[name].type.name
+        raise ValueError(f"{owner}: attribute {name!r} must be of type {wanted}, got {kind}")
+    if kind not in ("FLOAT", "INT", "STRING", "TENSOR", "FLOATS", "INTS", "STRINGS"):
+        raise ValueError(f"{owner}: an attribute of type {kind} is not read")
+    value = onnx.helper.get_attribute_value(attribute)
+    if kind in ("FLOAT", "FLOATS") and not np.isfinite(value).all():
+        raise ValueError(f"{owner}: attribute {name!r} must be finite, got {value}")
+    if kind == "TENSOR":
+        return _array(onnx, value, folder)
+    return _text(value) if kind == "STRING" else value
 
 
 def _check_order(nodes: list[FileNode], known: set[str]) -> None:
@@ -192,7 +224,7 @@ def _check_order(nodes: list[FileNode], known: set[str]) -> None:
 
 def _array(onnx: Any, tensor: Any, folder: Path) -> np.ndarray:
     """Return an array, whose claims are held against the bytes that are there."""
-    owner, shape = f"array {tensor.name!r}", tuple(tensor.dims)
+    owner, shape = f"array {_text(tensor.name)!r}", tuple(tensor.dims)
     try:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
     except (KeyError, TypeError, ValueError):
@@ -216,7 +248,7 @@ def _array(onnx: Any, tensor: Any, folder: Path) -> np.ndarray:
 
 def _external(owner: str, tensor: Any, folder: Path, size: int) -> bytes:
     """Return an array's bytes from another file in the folder."""
-    told = {entry.key: entry.value for entry in tensor.external_data}
+    told = {_text(entry.key): _text(entry.value) for entry in tensor.external_data}
     path = _inside(owner, folder, told.get("location", ""))
     numbers = [told.get("offset", "0"), told.get("length", str(size))]
     if not all(number.isascii() and number.isdigit() and len(number) < 20 for number in numbers):

@@ -32,7 +32,8 @@ def load_onnx(path: Path) -> Any:
                 raise ValueError(
                     message if message.startswith(node.owner) else f"{node.owner}: {message}"
                 ) from None
-        outputs = [_output(reader, reader.output(name)) for name in graph.outputs]
+        turned = not all(_is_channels_last(graph, name) for name in graph.inputs)
+        outputs = [_output(reader, reader.output(name), turned) for name in graph.outputs]
         functional: Any = layers.registry.find("Functional")
         return functional(_alone(inputs), _alone(outputs))
 
@@ -44,8 +45,6 @@ def _alone(tensors: list[KerasTensor]) -> Any:
 def _input(reader: Reader, graph: FileGraph, name: str) -> KerasTensor:
     """Return an input of our layout for one of the graph's."""
     sizes = graph.inputs[name][1:]
-    if not sizes:
-        raise ValueError(f"input {name!r} must have a batch axis and at least one more")
     order = tuple(range(len(sizes)))
     if len(sizes) > 1 and not _is_channels_last(graph, name):
         order = channels_first(len(sizes))
@@ -57,7 +56,7 @@ def _input(reader: Reader, graph: FileGraph, name: str) -> KerasTensor:
 
 
 def _is_channels_last(graph: FileGraph, name: str) -> bool:
-    """Return whether images come with their channels last: as convlet writes, and others turn."""
+    """Return whether images come with their channels last: convlet's do, and those turned first."""
     if graph.producer == "convlet":
         return True
     rank = len(graph.inputs[name])
@@ -68,11 +67,11 @@ def _is_channels_last(graph: FileGraph, name: str) -> bool:
     )
 
 
-def _output(reader: Reader, value: Value) -> KerasTensor:
-    """Return an output with its channels last; of any other order, in that of the file."""
+def _output(reader: Reader, value: Value, are_turned: bool) -> KerasTensor:
+    """Return an output with its channels last: those of a file that has them first are turned."""
     value = reader.unflattened(value)
-    if value.order != channels_first(value.rank):
-        value = reader.arranged(value, tuple(range(value.rank)))
+    order = channels_first(value.rank) if are_turned else tuple(range(value.rank))
+    value = reader.arranged(value, order)
     if isinstance(value.tensor.node.layer, layers.InputLayer):
         return layers.Activation("linear")(value.tensor)
     return value.tensor

@@ -20,6 +20,8 @@ from convlet import layers
 from convlet.layers import KerasTensor
 from convlet.saving.onnx.graph_file import FileGraph, FileNode
 
+_MOST_NUMBERS = 1024  # of a constant that nodes work out: they are shapes
+
 Order = tuple[int, ...]
 Sizes = tuple[int | None, ...]
 
@@ -122,12 +124,30 @@ class Reader:
             raise ValueError(f"{node.owner}: {what} is missing")
         return value
 
+    def integers(self, node: FileNode, number: int, what: str) -> list[int] | None:
+        """Return the constant integers that a node reads in some place, None if left out."""
+        array = self.constant(node, number, what)
+        if array is not None and (array.dtype.kind != "i" or array.ndim > 1):
+            raise ValueError(f"{node.owner}: {what} must be a list of integers")
+        return None if array is None else array.ravel().tolist()
+
     def value(self, node: FileNode, number: int = 0) -> Value:
         """Return what a node reads in some place, which must depend on the images."""
         name = node.reads[number] if number < len(node.reads) else ""
         if name not in self._values:
             raise ValueError(f"{node.owner}: input {number} must depend on the images")
         return self._values[name]
+
+    def check_small(self, node: FileNode, size: int) -> None:
+        """Raise a ValueError if a node makes a constant larger than shapes are.
+
+        Each of many nodes could double it.
+        """
+        if size > _MOST_NUMBERS:
+            raise ValueError(
+                f"{node.owner}: constants of at most {_MOST_NUMBERS} numbers are worked out, and "
+                f"this one has {size}"
+            )
 
     def keep(self, node: FileNode, constant: np.ndarray) -> None:
         """Let a node write a constant."""
@@ -221,7 +241,8 @@ class Reader:
         if len(shape) == 1 and first:
             sizes = tuple(n for n in value.tensor.shape[1:] if n is not None)
             flat = layers.Flatten()(value.tensor)
-            return Value(flat, (0,), sizes if prod(sizes[:-1]) > 1 else None)
+            several = prod(sizes[:-1]) > 1 and sizes[-1] > 1
+            return Value(flat, (0,), sizes if several else None)
         if first and shape[:1] == value.shape[:1]:
             ours = (*shape[1:], shape[0])
             return Value(_reshape(value.tensor, ours), channels_first(len(shape)))

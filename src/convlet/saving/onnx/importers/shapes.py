@@ -46,7 +46,7 @@ def _flatten(reader: Reader, node: FileNode) -> None:
 
 @reads("Reshape")
 def _reshape(reader: Reader, node: FileNode) -> None:
-    wanted = [int(n) for n in reader.needed(node, 1, "the shape").ravel()]
+    wanted = reader.integers(node, 1, "the shape") or []
     if reader.is_known(node.reads[0]):
         reader.keep(node, reader.needed(node, 0, "the input").reshape(wanted))
         return
@@ -73,12 +73,11 @@ def _reshape(reader: Reader, node: FileNode) -> None:
 
 @reads("Squeeze", "Unsqueeze")
 def _squeeze(reader: Reader, node: FileNode) -> None:
-    given = reader.constant(node, 1, "axes")
-    axes = node.attributes.get("axes") if given is None else given.ravel().tolist()
+    axes = reader.integers(node, 1, "axes") or node.attributes.get("axes")
     if reader.is_known(node.reads[0]):
         constant = reader.needed(node, 0, "the input")
         move: Any = np.squeeze if node.operator == "Squeeze" else np.expand_dims
-        reader.keep(node, move(constant, None if axes is None else tuple(axes)))
+        reader.keep(node, move(constant, tuple(axes or ())))
         return
     value = reader.value(node)
     if axes is None:
@@ -124,6 +123,7 @@ def _gather(reader: Reader, node: FileNode) -> None:
     if not reader.is_known(node.reads[0]):
         raise refused(node, "numbers picked out of images")
     constant, places = (reader.needed(node, n, "an input") for n in (0, 1))
+    reader.check_small(node, constant.size * max(places.size, 1))
     try:
         picked = np.take(constant, places.astype(np.int64), node.attributes.get("axis", 0))
     except IndexError as error:
@@ -158,10 +158,9 @@ def _pad(reader: Reader, node: FileNode) -> None:
     fill = reader.constant(node, 2, "the number to fill with")
     if (node.attributes.get("value", 0.0) if fill is None else fill.any()) != 0:
         raise refused(node, "padding with anything but zeros")
-    given = reader.constant(node, 1, "pads")
-    pads = list(node.attributes.get("pads", ())) if given is None else given.ravel().tolist()
-    axes = reader.constant(node, 3, "axes")
-    places = list(range(value.rank + 1)) if axes is None else axes.ravel().tolist()
+    pads = reader.integers(node, 1, "pads") or node.attributes.get("pads", [])
+    axes = reader.integers(node, 3, "axes")
+    places = list(range(value.rank + 1)) if axes is None else axes
     half = len(places)
     if len(pads) != 2 * half or min(pads, default=0) < 0:
         raise ValueError(
@@ -198,13 +197,12 @@ def _slice(reader: Reader, node: FileNode) -> None:
 def _slice_ranges(reader: Reader, node: FileNode) -> tuple[list[int], list[int], list[int]]:
     """Return starts, ends and axes of a slice with steps of 1."""
     starts, ends = (
-        reader.needed(node, n, "where the slice begins and ends").ravel().tolist() for n in (1, 2)
+        reader.integers(node, n, "where the slice begins and ends") or [] for n in (1, 2)
     )
-    axes = reader.constant(node, 3, "axes")
-    steps = reader.constant(node, 4, "steps")
-    if steps is not None and (steps != 1).any():
+    axes = reader.integers(node, 3, "axes")
+    if set(reader.integers(node, 4, "steps") or [1]) != {1}:
         raise refused(node, "a slice with steps")
-    places = list(range(len(starts))) if axes is None else axes.ravel().tolist()
+    places = list(range(len(starts))) if axes is None else axes
     if not len(starts) == len(ends) == len(places):
         raise ValueError(f"{node.owner}: starts, ends and axes must be as many")
     return starts, ends, places

@@ -276,6 +276,7 @@ def _with_constant(reader: Reader, node: FileNode) -> None:
 def _concat(reader: Reader, node: FileNode) -> None:
     if all(map(reader.is_known, node.reads)):
         parts = [reader.needed(node, n, "a part") for n in range(len(node.reads))]
+        reader.check_small(node, sum(part.size for part in parts))
         reader.keep(node, np.concatenate(parts, node.attributes.get("axis", 0)))
         return
     values = [reader.unflattened(reader.value(node, n)) for n in range(len(node.reads))]

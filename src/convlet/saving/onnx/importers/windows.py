@@ -25,6 +25,8 @@ from convlet.saving.onnx.importers.common import (
 )
 from convlet.saving.onnx.reader import Reader, Value
 
+_MOST_REPEATED = 100
+
 
 def _pads(node: FileNode, value: Value, window: dict[str, tuple[int, ...]]) -> Pairs | str:
     """Return the padding of each axis, or "same" where it is that, as for these sizes."""
@@ -191,6 +193,8 @@ def _padded_for_pooling(
         return zero_padded(node, tensor, pads)
     if _is_never_negative(tensor):
         return zero_padded(node, tensor, pads)
+    if sum(map(sum, pads)) > _MOST_REPEATED:
+        raise refused(node, f"padding of a maximum by more than {_MOST_REPEATED} positions")
     # the border repeated: a window that meets it holds the border's own numbers, too
     for axis, (begin, end) in enumerate(pads):
         tensor = _repeated(node, tensor, axis, begin, end)
@@ -230,10 +234,8 @@ def _global_pool(reader: Reader, node: FileNode) -> None:
 def _reduce(reader: Reader, node: FileNode) -> None:
     """Over some spatial axes, as a pooling whose window is the grid along these."""
     value = reader.with_channels_last(reader.value(node))
-    given = reader.constant(node, 1, "axes")
-    axes = image_axes(
-        node, value, node.attributes.get("axes", ()) if given is None else given.ravel()
-    )
+    told = reader.integers(node, 1, "axes") or node.attributes.get("axes", [])
+    axes = image_axes(node, value, told)
     if not axes or 0 in axes:
         raise refused(node, "what reduces other axes than those of the grid")
     grid = value.tensor.shape[1:-1]
