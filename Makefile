@@ -70,7 +70,7 @@ test-all: $(VENV)/.test
 # JAX comes with warnings of its own, which are none of ours.
 interop: $(VENV_INTEROP)/.interop
 	KERAS_BACKEND=jax $(VENV_INTEROP)/bin/python -m pytest -W default tests/interop
-	$(VENV_INTEROP)/bin/python -m pytest -m interop tests/saving
+	$(VENV_INTEROP)/bin/python -m pytest -m interop tests/saving tests/cli
 
 # What the C++ core reads and writes is checked by libraries of GCC's that must be there before
 # anything else is; Python's own memory is not our concern. The first error ends the run.

@@ -12,6 +12,7 @@ import click
 import convlet
 from convlet.cli.bench import bench
 from convlet.cli.evaluate import evaluate
+from convlet.cli.export import export
 from convlet.cli.info import info, summary
 from convlet.cli.options import INTERRUPTED, examples
 from convlet.cli.predict import predict
@@ -50,5 +51,5 @@ def main() -> None:
     """Train convolutional networks on this computer's processor, and use them."""
 
 
-for _command in (train, evaluate, predict, summary, info, bench):
+for _command in (train, evaluate, predict, export, summary, info, bench):
     main.add_command(_command)

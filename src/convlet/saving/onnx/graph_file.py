@@ -154,8 +154,8 @@ def _sizes(onnx: Any, value: Any) -> tuple[int | None, ...]:
     sizes = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
     if not 2 <= len(sizes) <= _MOST_AXES:
         raise ValueError(
-            f"input {_text(value.name)!r} must have a batch axis and 1 to {_MOST_AXES - 1} more, got "
-            f"{len(sizes)} in all"
+            f"input {_text(value.name)!r} must have a batch axis and 1 to {_MOST_AXES - 1} more, "
+            f"got {len(sizes)} in all"
         )
     return tuple(n if n and n > 0 else None for n in sizes)
 
