@@ -208,15 +208,20 @@ def test_arrays_that_claim_more_than_is_there(tmp_path):
             {},
             "padding of a maximum by more than 100 positions is not read",
         ),
+        (
+            [node("Add", ["x", "f"]), node("Flatten", ["x"], "f")][::-1],
+            {},
+            "what merges images of (2, 5, 5), (50,) is not read",
+        ),
         ([node("MatMul", ["x", "k"])], WEIGHTS, "it takes 8 numbers, and is given 5"),
-        ([node("Gather", ["k", "i"], "z"), CONV], {**WEIGHTS, "i": [99]}, "Gather 'z'"),
+        ([node("Gather", ["k", "i"])], {**WEIGHTS, "i": [99]}, "Gather 'y'"),
         ([node("Transpose", ["x"], perm=[1, 0, 2, 3])], {}, "which moves the batch, is not read"),
         ([node("Softmax", ["x"], axis=0)], {}, "axes must be some of 1 to 3, got [0]"),
     ],
 )
 def test_sizes_and_places_that_no_image_has(nodes, constants, words, tmp_path):
     write(tmp_path / "x.onnx", nodes, ["n", 2, 5, 5], constants)
-    refused(tmp_path / "x.onnx", f"{nodes[0].op_type} ", words)
+    refused(tmp_path / "x.onnx", f"{nodes[-1].op_type} ", words)
 
 
 # --- external data ---

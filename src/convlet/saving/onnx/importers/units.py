@@ -239,15 +239,26 @@ def _merge(reader: Reader, node: FileNode) -> None:
     elif node.operator == "Div":
         raise refused(node, "a quotient of two images")
     else:
-        values = [reader.value(node, number) for number in range(len(node.reads))]
+        values = _of_one_rank(reader, node)
         same = all((v.order, v.grid) == (values[0].order, values[0].grid) for v in values)
         if not same:
             values = [reader.arranged(v, tuple(range(v.rank))) for v in values]
-        largest = max(values, key=lambda value: value.rank)
         merged = values[0].tensor
         if len(values) > 1:
             merged = _MERGING[node.operator]()([value.tensor for value in values])
-        reader.put(node, Value(merged, largest.order, largest.grid if same else None))
+        reader.put(node, Value(merged, values[0].order, values[0].grid))
+
+
+def _of_one_rank(reader: Reader, node: FileNode) -> list[Value]:
+    """Return what a node merges.
+
+    Of fewer axes, a batch would stand beside an axis of the images: that is never meant.
+    """
+    values = [reader.value(node, number) for number in range(len(node.reads))]
+    if len({value.rank for value in values}) > 1:
+        shapes = ", ".join(str(value.shape) for value in values)
+        raise refused(node, f"what merges images of {shapes}")
+    return values
 
 
 def _with_constant(reader: Reader, node: FileNode) -> None:
@@ -279,7 +290,7 @@ def _concat(reader: Reader, node: FileNode) -> None:
         reader.check_small(node, sum(part.size for part in parts))
         reader.keep(node, np.concatenate(parts, node.attributes.get("axis", 0)))
         return
-    values = [reader.unflattened(reader.value(node, n)) for n in range(len(node.reads))]
+    values = [reader.unflattened(value) for value in _of_one_rank(reader, node)]
     values = [reader.arranged(value, values[0].order) for value in values]
     (axis,) = image_axes(node, values[0], [node.attributes.get("axis", 1)])
     order = values[0].order
