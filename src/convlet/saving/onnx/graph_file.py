@@ -121,8 +121,6 @@ def read_graph(path: Path) -> FileGraph:
 
 
 def _parsed(onnx: Any, path: Path) -> Any:
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise ValueError("no file, but a pipe or a device")  # which might never answer
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size > _MOST_BYTES:
             raise ValueError("it is larger than the 2 GB that an ONNX file may have")
