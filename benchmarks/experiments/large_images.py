@@ -1,4 +1,4 @@
-"""Does a convolution cost the same for each output, however large the image?
+"""The cost of a convolution for each output, from small images to large ones.
 
     python benchmarks/experiments/large_images.py [--batch 4 --batch 32] [--largest 512]
 
@@ -22,7 +22,7 @@ PASSES = ("conv", "conv_input_gradient", "conv_kernel_gradient")
 
 
 def program_of(size):
-    """Return a network of one convolution; a bias before it makes the input's gradient necessary."""
+    """Return a network of one convolution; a bias before it asks for the input's gradient."""
 
     def variable(name, *shape):
         return Variable(name, shape, "float32", lambda *_: 0.01 * np.ones(shape, np.float32), 0)

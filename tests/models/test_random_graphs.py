@@ -230,14 +230,19 @@ def check_differences(make_graph, seed):
     for path, variable in model.named_weights().items():
         value = variable.value
         direction = generator.normal(size=value.shape)
-        both = []
-        for sign in (1, -1):
-            variable.assign(value + sign * STEP * direction)
-            both.append(total())
-        variable.assign(value)
-        numeric = (both[0] - both[1]) / (2 * STEP)
+
+        def slope(step, variable=variable, value=value, direction=direction):
+            both = []
+            for sign in (1, -1):
+                variable.assign(value + sign * step * direction)
+                both.append(total())
+            variable.assign(value)
+            return (both[0] - both[1]) / (2 * step)
+
         along = float((results[program.gradients[path]] * direction).sum())
-        np.testing.assert_allclose(along, numeric, rtol=1e-5, atol=1e-8, err_msg=path)
+        if not np.isclose(along, slope(STEP), rtol=1e-5, atol=1e-8):
+            # a kink of a relu or a maximum may lie within the step; hardly within a hundredth
+            np.testing.assert_allclose(along, slope(STEP / 100), 1e-4, 1e-6, err_msg=path)
 
 
 cases = (
