@@ -266,11 +266,15 @@ class _Fusion:
             readers = [i for i in self._program.instructions if pool.writes[0] in i.reads]
             operators = sorted(i.operator for i in readers if i.operator != "bias_gradient")
             kernels = [i for i in readers if i.operator == "conv_kernel_gradient"]
-            if any(self._tiles[i.writes[0]] for i in readers):
-                continue
             if len(kernels) != 1 or kernels[0].reads[1] != pool.writes[0]:
                 continue
             if sums_over_batch(self._program, kernels[0]) or self._is_depthwise(kernels[0]):
+                continue
+            asked_for = kernels[0].attributes.get("algorithm") == "fft"
+            if self._pays(pool, kernels[0]) and not asked_for:
+                # as fast as by Fourier transform in large batches, faster in small ones
+                self._tiles.update((i.writes[0], None) for i in readers)
+            elif any(self._tiles[i.writes[0]] for i in readers):
                 continue
             both = ["conv_input_gradient", "conv_kernel_gradient"]
             if operators == both[1:] or (operators == both and self._pays(pool, kernels[0])):
