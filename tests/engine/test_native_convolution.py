@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convlet.engine import Buffer, Builder, reference
+from convlet.engine import Buffer, Builder, fusion, reference
 from convlet.ops import TapTable
 from native_runs import (
     BATCHES,
@@ -227,3 +227,32 @@ def test_kernel_gradients_in_bands_of_outputs(outputs, groups, lanes):
 
     program = program_of(behind_dense(network, 120), (outputs + 1, 2))
     assert_equal(program, integer_feeds(program, 17), BEST, lanes)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("channels", [3, 16, 33])
+def test_what_goes_past_a_convolution_is_added_at_once(channels, lanes, instruction_set):
+    def network(builder, x):
+        kernel = integer_variable("kernel", 3, channels, channels)
+        y = add_conv(builder, x, kernel, padding="same")
+        y = builder.apply("add", x, y, shape=y.shape)
+        return builder.apply("activation", y, shape=y.shape, function="relu")
+
+    program = program_of(behind_dense(network, channels), (7, 2))
+    operators = [step.operators for step in fusion.fuse(program, 18, lanes, 16)]
+    assert ("conv", "add", "activation") in operators
+    assert_equal(program, integer_feeds(program, 18), instruction_set, lanes)
+
+
+def test_a_sum_with_what_comes_later_is_not_done_at_once():
+    def network(builder, x):
+        first = add_conv(builder, x, integer_variable("first", 3, 2, 2), padding="same")
+        second = add_conv(builder, x, integer_variable("second", 3, 2, 2), padding="same")
+        return builder.apply("add", first, second, shape=x.shape)
+
+    program = program_of(behind_dense(network, 2), (7, 2))
+    operators = [step.operators for step in fusion.fuse(program, 18, 16, 16)]
+    assert operators.count(("conv", "add")) == 1
+    assert ("conv",) in operators
+    assert_equal(program, integer_feeds(program, 18))
