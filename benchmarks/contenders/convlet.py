@@ -8,25 +8,12 @@ import numpy as np
 
 import convlet
 from contenders.contender import BaseContender, operator_data
-from convlet import layers
+from contenders.keras_layers import model_of
 from convlet.engine import Builder, plan
 from convlet.engine.native import NativeProgram
 from convlet.engine.variable import Variable
 from convlet.losses import MeanSquaredError
 from convlet.ops import tap_table
-from networks import (
-    EPSILON,
-    Activation,
-    Add,
-    BatchNorm,
-    Conv,
-    Dense,
-    DepthwiseConv,
-    Flatten,
-    GlobalPool,
-    MaxPool,
-    number_of_weights,
-)
 
 
 class Contender(BaseContender):
@@ -146,59 +133,10 @@ def _pass_of(name, operator):
 
 def _model(network, weights, metrics=None):
     """Return the compiled network."""
-    model = _network(network, weights)
+    model = model_of(network, weights, convlet)
     model.compile(
         convlet.optimizers.SGD(network.learning_rate),
         "sparse_categorical_crossentropy",
         metrics=metrics,
     )
     return model
-
-
-def _network(network, weights):
-    """Return the model, its weights set."""
-    if network.is_chain:
-        model = convlet.Sequential(
-            [layers.Input(network.input_shape), *map(_layer, network.layers)]
-        )
-        model.set_weights(weights)
-        return model
-    named, x = {}, layers.Input(network.input_shape)
-    inputs, made = x, []
-    for layer in network.layers:
-        x = named[layer.reads] if layer.reads else x
-        made.append(_layer(layer))
-        x = made[-1]([x, named[layer.other]] if isinstance(layer, Add) else x)
-        named[layer.name] = x
-    model = convlet.Model(inputs, x)
-    remaining = iter(weights)
-    for layer, ours in zip(network.layers, made, strict=True):
-        ours.set_weights([next(remaining) for _ in range(number_of_weights(layer))])
-    return model
-
-
-def _layer(layer):
-    """Return one layer as convlet's."""
-    match layer:
-        case DepthwiseConv(_, kernel, activation, stride, padding, bias):
-            return layers.DepthwiseConv2D(
-                kernel, stride, padding, activation=activation, use_bias=bias
-            )
-        case Conv(channels, kernel, activation, stride, padding, bias):
-            return layers.Conv2D(
-                channels, kernel, stride, padding, activation=activation, use_bias=bias
-            )
-        case BatchNorm():
-            return layers.BatchNormalization(epsilon=EPSILON)
-        case Activation(function):
-            return layers.Activation(function)
-        case Add():
-            return layers.Add()
-        case MaxPool(size):
-            return layers.MaxPooling2D(size)
-        case GlobalPool():
-            return layers.GlobalAveragePooling2D()
-        case Flatten():
-            return layers.Flatten()
-        case Dense(units, activation):
-            return layers.Dense(units, activation=activation)

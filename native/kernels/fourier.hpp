@@ -21,8 +21,8 @@
 //
 // Transforms run on whole vectors, images or channels side by side, so they are loops without
 // shuffles. They are those of real numbers along one axis after the other: a *line* is a row of points
-// along one axis, of reals, or of complex numbers in two places. plan-side native/fourier.cpp lists
-// the lines; engine/fourier.py decides where it pays.
+// along one axis, of reals, or of complex numbers in two places. native/fourier.cpp lists the lines
+// and cuts images into tiles; engine/fourier.py decides where it pays.
 #pragma once
 
 // --- transforms of N reals, N = 1, 3, or twice such a number ---

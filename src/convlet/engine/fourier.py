@@ -36,7 +36,9 @@ _PRODUCT = 1.1
 # Those that stay nowhere are written to memory, too.
 _READ_WEIGHT = ((1 << 19, 1.0), (1 << 22, 4.5), (math.inf, 14.0))
 _WRITE_WEIGHT = 20.0
-_BAND_FLOATS = 6 << 18  # native/fourier.cpp: of the slots that a thread keeps at a time
+# Of the slots that a thread keeps at a time for a kernel gradient (GRADIENT_BAND_BYTES of
+# native/fourier.cpp); forward it keeps half, and how often weights are read anew counts for less.
+_BAND_FLOATS = 6 << 18
 
 
 def tile_for(
