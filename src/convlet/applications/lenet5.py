@@ -21,12 +21,12 @@ from convlet.layers import (
 from convlet.models import Sequential
 
 _CONNECTIONS = (
-    "X...XXX..XXXX.XX",
-    "XX...XXX..XXXX.X",
-    "XXX...XXX..X.XXX",
-    ".XXX..XXXX..X.XX",
-    "..XXX..XXXX.XX.X",
-    "...XXX..XXXX.XXX",
+    "#...###..####.##",
+    "##...###..####.#",
+    "###...###..#.###",
+    ".###..####..#.##",
+    "..###..####.##.#",
+    "...###..####.###",
 )
 """Which maps of S2, the rows, the 16 maps of C3 see: the paper's table I."""
 
@@ -84,7 +84,7 @@ def LeNet5(  # noqa: N802 - called like a class, as Keras's applications are
     of 7x12 pixels. The subsampling's coefficient multiplies the mean, in the paper the sum.
     """
     chain: list[Layer] = []
-    table = [[int(mark == "X") for mark in row] for row in _CONNECTIONS]
+    table = [[int(mark == "#") for mark in row] for row in _CONNECTIONS]
     for layer in (
         Conv2D(6, 5, name="C1"),
         TrainableSubsampling2D(2, activation="linear", name="S2"),

@@ -11,7 +11,7 @@ from convlet import arguments
 from convlet.saving import keras_file, model_file, npz_weights, tensors
 from convlet.saving.files import checked_path
 from convlet.saving.onnx import load_onnx
-from convlet.saving.onnx.library import SUFFIX as ONNX
+from convlet.saving.onnx.requirement import SUFFIX as ONNX_SUFFIX
 from convlet.saving.weights import assign, check_weights, weights_of
 
 _MODELS = (tensors.SUFFIX, keras_file.SUFFIX)
@@ -65,7 +65,7 @@ def load_model(
     arguments.boolean("load_model", "compile", compile)
     if Path(filepath).suffix == keras_file.SUFFIX:
         return keras_file.read_keras(filepath, compile)
-    if Path(filepath).suffix == ONNX:
+    if Path(filepath).suffix == ONNX_SUFFIX:
         return load_onnx(Path(filepath))
     return model_file.read_model(filepath, custom_objects, compile)
 

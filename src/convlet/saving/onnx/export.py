@@ -12,7 +12,7 @@ from convlet.engine import Program
 from convlet.engine.operators import OPERATORS
 from convlet.layers.structures import leaves, packed
 from convlet.saving.files import checked_path, write_atomically
-from convlet.saving.onnx.library import SUFFIX, package
+from convlet.saving.onnx.requirement import SUFFIX, package
 from convlet.saving.onnx.translators import TRANSLATORS
 from convlet.saving.onnx.writer import LAST, Node, Writer
 

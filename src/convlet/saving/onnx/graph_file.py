@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from convlet import arguments
-from convlet.saving.onnx.library import package
+from convlet.saving.onnx.requirement import package
 
 _MOST_BYTES = 2**31 - 1  # of a protobuf message
 _MOST_NODES = 100_000  # ResNet-152 has 500
