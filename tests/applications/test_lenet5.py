@@ -42,7 +42,7 @@ def test_the_paper_s_sizes():
 
 def test_the_table_of_connections():
     """Section II B: six maps see 3 neighbours, six see 4, three see two pairs, the last all."""
-    table = np.array([[mark == "X" for mark in row] for row in _CONNECTIONS])
+    table = np.array([[mark == "#" for mark in row] for row in _CONNECTIONS])
     neighbours = [{(k + n) % 6 for n in range(3)} for k in range(6)]
     neighbours += [{(k + n) % 6 for n in range(4)} for k in range(6)]
     neighbours += [{0, 1, 3, 4}, {1, 2, 4, 5}, {0, 2, 3, 5}, set(range(6))]
