@@ -26,6 +26,8 @@ namespace CONVLET_TARGET {
 #include "kernels/convolution.hpp"
 #include "kernels/kernel_gradient.hpp"
 #include "kernels/fourier.hpp"
+#include "kernels/fourier_tiles.hpp"
+#include "kernels/fourier_products.hpp"
 #include "kernels/winners.hpp"
 #include "kernels/local.hpp"
 #include "kernels/take.hpp"
