@@ -263,6 +263,14 @@ def test_a_callback_stops_training_after_the_batch():
     assert history.epoch == [0, 1]
 
 
+@pytest.fixture
+def listens_to_ctrl_c():
+    """React to Ctrl-C as Python does by itself; a run in the background begins by ignoring it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class PressCtrlC(Callback):
     """Presses Ctrl-C in the middle of a step."""
 
@@ -271,6 +279,7 @@ class PressCtrlC(Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.usefixtures("listens_to_ctrl_c")
 def test_ctrl_c_waits_for_the_batch_and_keeps_what_was_learned():
     model, hooks = compiled(), Hooks()
     before = model.get_weights()
@@ -290,6 +299,7 @@ class PressCtrlCInValidation(Callback):
         setattr(self, hook, lambda *args: os.kill(os.getpid(), signal.SIGINT))
 
 
+@pytest.mark.usefixtures("listens_to_ctrl_c")
 @pytest.mark.parametrize("hook", ["on_test_begin", "on_test_end", "on_epoch_end"])
 def test_ctrl_c_during_validation_is_not_lost(hook):
     model = compiled()
