@@ -327,6 +327,7 @@ NB_MODULE(_native, m) {
              "lanes"_a)
         .def("add_buffer", &Plan::add_buffer, "bytes"_a, "shared"_a, "offset"_a)
         .def("add_gradient", &Plan::add_gradient, "size"_a, "result"_a, "sharded"_a)
+        .def("release_memory", &Plan::release_memory, "memory"_a)
         .def("begin_phase", &Plan::begin_phase, "together"_a)
         .def("run", &run, "first_phase"_a, "last_phase"_a, "slots"_a, "threads"_a)
         .def("set_profiling", &Plan::set_profiling, "on"_a)

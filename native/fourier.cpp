@@ -265,6 +265,7 @@ int fourier_kernel(Plan& plan, std::string name, int slot, const TapTable& table
                 call.plan.memory(memory) + phase * phase_step + first,
                 slot_step(f.all_channels() * f.wide));
     });
+    plan.release_memory(laid_out);
     return memory;
 }
 

@@ -50,12 +50,23 @@ int Plan::add_buffer(int64_t bytes, bool shared, int64_t offset) {
 }
 
 int Plan::add_memory(int64_t floats) {
-    memories_.emplace_back();
-    memories_.back().resize(4 * floats);
-    own_bytes_ += 4 * floats;
-    bytes_ += 4 * floats;
+    const int64_t bytes = aligned(4 * floats + PADDING);
+    std::vector<Place> living;
+    for (const Place& place : memories_)
+        if (!place.released) living.push_back(place);
+    std::sort(living.begin(), living.end(),
+              [](const Place& a, const Place& b) { return a.offset < b.offset; });
+    int64_t offset = 0;  // of the lowest gap that is large enough
+    for (const Place& place : living) {
+        if (place.offset - offset >= bytes) break;
+        offset = place.offset + place.bytes;
+    }
+    memories_.push_back({offset, bytes, false});
+    own_bytes_ = std::max(own_bytes_, offset + bytes);
     return static_cast<int>(memories_.size()) - 1;
 }
+
+void Plan::release_memory(int id) { memories_[id].released = true; }
 
 int Plan::add_gradient(int64_t size, int result, bool sharded) {
     const int64_t step = aligned(4 * size) / 4;
@@ -213,7 +224,8 @@ void Plan::run(int64_t first_phase, int64_t last_phase, const std::vector<void*>
     std::lock_guard<std::mutex> lock(mutex_);
     if (!shared_.data()) {
         shared_.resize(shared_bytes_);
-        bytes_ += shared_bytes_;
+        own_.resize(own_bytes_);
+        bytes_ += shared_bytes_ + own_bytes_;
     }
     while (static_cast<int>(locals_.size()) < threads) {
         locals_.emplace_back();

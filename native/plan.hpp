@@ -94,8 +94,11 @@ public:
     // The sum of a gradient of `size` numbers, which `result` receives; without shards, stages that
     // are done together add to it directly.
     int add_gradient(int64_t size, int result, bool sharded);
-    // Memory of the plan's own, such as packed weights.
+    // Memory of the plan's own, such as packed weights; what was never released is zero at first.
     int add_memory(int64_t floats);
+    // Leaves the memory's place to memories that are added from here on. Stages that are added from
+    // here on do not use it.
+    void release_memory(int id);
     // Memory of each thread's own, for the time of one stage.
     void need_scratch(int64_t bytes) { scratch_bytes_ = std::max(scratch_bytes_, bytes); }
 
@@ -127,7 +130,9 @@ public:
     int64_t blocks() const { return blocks_; }
     int64_t shards() const { return shards_; }
     int64_t bytes() const { return bytes_; }
-    float* memory(int id) const { return reinterpret_cast<float*>(memories_[id].data()); }
+    float* memory(int id) const {
+        return reinterpret_cast<float*>(own_.data() + memories_[id].offset);
+    }
     int64_t step(int buffer) const { return buffers_[buffer].bytes; }
     char* address(int buffer, int64_t block, char* local) const;
     float* gradient(int id, const Call& call) const;
@@ -139,6 +144,10 @@ private:
         int64_t bytes;
         bool shared;
         int64_t offset;
+    };
+    struct Place {
+        int64_t offset, bytes;
+        bool released;
     };
     struct Gradient {
         int64_t size;
@@ -157,11 +166,11 @@ private:
     const int64_t images_, lanes_, blocks_, shards_;
     std::vector<Buffer> buffers_;
     std::vector<Gradient> gradients_;
-    std::vector<Memory> memories_;
+    std::vector<Place> memories_;
     std::vector<Phase> phases_;
     int64_t local_bytes_ = 0, workspace_bytes_ = 0, scratch_bytes_ = 0;  // of a thread
     int64_t shared_bytes_ = 0, own_bytes_ = 0, bytes_ = 0;
-    Memory shared_;
+    Memory shared_, own_;
     std::vector<Memory> locals_;
     bool profiling_ = false;
     std::mutex mutex_;

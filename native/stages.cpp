@@ -193,6 +193,7 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
         call.plan.kernels().kernel_gradient(k, call.buffer(x), deltas,
                                             call.plan.gradient(gradient, call), call.share);
     });
+    if (whole_batch) plan.release_memory(images);
 }
 
 namespace {

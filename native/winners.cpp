@@ -147,10 +147,11 @@ int pack_lines(Plan& plan, std::string name, int slot, const TapTable& taps,
     plan.add(std::move(name), 0, [=](const Call& call) {
         const float* kernel = call.slot(slot);
         for (int64_t l = call.share.part; l < lines; l += call.share.parts)
-            for (int64_t j = 0; j < line; ++j) {
+            for (int64_t j = 0; j < line_step; ++j) {
                 float* packed = call.plan.memory(memory) + l * shape.rows * line_step + j;
                 for (int64_t row = 0; row < shape.rows; ++row)
-                    packed[row * line_step] = kernel[(l * line + j) * shape.rows + row];
+                    packed[row * line_step] =
+                        j < line ? kernel[(l * line + j) * shape.rows + row] : 0.0f;
             }
     });
     return memory;

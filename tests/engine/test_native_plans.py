@@ -164,3 +164,44 @@ def test_frozen_layers_keep_their_weights_and_the_others_learn(model):
     model.train_on_batch(x, y)
     changed = [(a != b).any() for a, b in zip(before, model.get_weights(), strict=True)]
     assert changed == [False, False, True, True]
+
+
+def normalized_chain(convolutions):
+    """Return a compiled chain of convolutions of 32 channels, each with batch normalization."""
+    model = Sequential([layers.Input((6, 6, 32))])
+    for algorithm in convolutions:
+        model.add(layers.Conv2D(32, 3, padding="same", algorithm=algorithm))
+        model.add(layers.BatchNormalization())
+        model.add(layers.ReLU())
+    model.add(layers.MaxPooling2D(2))
+    model.add(layers.Flatten())
+    model.add(layers.Dense(3, activation="softmax"))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_packed_kernels_share_their_memory_in_training():
+    def kept(convolutions, mode):
+        program = normalized_chain(convolutions).program(mode, (6, 6, 32))
+        return native.executable(program, 64).plan.memory()[2]
+
+    of_kernel = 4 * 9 * 32 * 32  # bytes; laid out twice in training, once for predictions
+    shards = 8 * of_kernel  # of a kernel's gradient
+    more = kept(["direct"] * 6, "train") - kept(["direct"] * 3, "train")
+    assert 3 * shards < more < 3 * (shards + of_kernel)
+    assert kept(["direct"] * 6, "predict") - kept(["direct"] * 3, "predict") >= 3 * of_kernel
+
+
+def test_kernels_in_shared_memory_are_each_packed_before_they_are_used():
+    x = np.random.default_rng(0).standard_normal((33, 6, 6, 32)).astype(np.float32)
+    y = np.arange(33) % 3
+    model = normalized_chain(["direct", "fft", "auto", "fft", "direct"])
+    before = model.get_weights()
+    losses = [model.train_on_batch(x, y) for _ in range(2)]
+    model.set_weights(before)
+    config.set_executor("reference")
+    try:
+        by_reference = [model.train_on_batch(x, y) for _ in range(2)]
+    finally:
+        config.set_executor("native")
+    np.testing.assert_allclose(losses, by_reference, rtol=1e-5)
