@@ -97,13 +97,13 @@ class TrainingState:
             Weight(variables[path].value, g, self._slots_of(optimizer, path, variables[path]))
             for path, g in gradients.items()
         ]
+        self.forget_the_way_back()  # from here the way back is to stay; its memory is large
         steps = optimizer.update_all(before, self.iterations)
         is_finite = {path: bool(np.isfinite(value).all()) for path, value in updates.items()}
         is_finite |= {path: step.is_finite for path, step in zip(gradients, steps, strict=True)}
         for path, finite in is_finite.items():
             if not finite:
                 raise NonFiniteLossError(f"the step would make {path} infinite")
-        self._good = {}
         for path, weight, step in zip(gradients, before, steps, strict=True):
             variable = variables[path]
             variable.adopt(step.value)
