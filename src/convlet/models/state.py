@@ -97,7 +97,7 @@ class TrainingState:
             Weight(variables[path].value, g, self._slots_of(optimizer, path, variables[path]))
             for path, g in gradients.items()
         ]
-        self.forget_the_way_back()  # from here the way back is to stay; its memory is large
+        self.forget_the_way_back()  # if this step fails, the weights of now stay; memory is short
         steps = optimizer.update_all(before, self.iterations)
         is_finite = {path: bool(np.isfinite(value).all()) for path, value in updates.items()}
         is_finite |= {path: step.is_finite for path, step in zip(gradients, steps, strict=True)}
