@@ -107,6 +107,7 @@ struct KernelGradient {
     // between images of delta, which then is [image][position][row]. Otherwise images is 1.
     int64_t images, x_step, delta_step;
     bool by_rows;  // with one lane, or over the whole batch
+    bool in_rows;  // sets are cut in rows, and several may add to the same tap
     int64_t set_step;  // floats of the gradient that belong to each output alone, or 0
     // delta may be that of a max pooling behind the convolution, spread out band by band
     const Gather* unpool;

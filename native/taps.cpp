@@ -80,6 +80,29 @@ void append(std::vector<Run>& runs, size_t first, int64_t tap, int64_t offset, b
     runs.push_back({static_cast<int32_t>(tap), static_cast<int32_t>(offset), 1});
 }
 
+// The outputs along an axis, first and behind the last, that meet one of its taps.
+Interval outputs_of_tap(const Axis& axis, int64_t tap) {
+    const int64_t distance = tap * axis.dilation - axis.begin;
+    if (distance >= axis.size) return {0, 0};
+    return {std::max<int64_t>(0, divided_up(-distance, axis.stride)),
+            std::min(axis.outputs, (axis.size - 1 - distance) / axis.stride + 1)};
+}
+
+// A tap's outputs, cut along the last axis where the outputs that meet all its taps begin and end,
+// if those are half of all outputs at least.
+std::vector<std::vector<Interval>> cut_in_rows(const std::vector<Interval>& outputs,
+                                               const Axis& last_axis) {
+    const int64_t first = outputs_of_tap(last_axis, 0).first;
+    const int64_t last = outputs_of_tap(last_axis, last_axis.taps - 1).second;
+    if (2 * (last - first) < last_axis.outputs) return {outputs};
+    const Interval row = outputs.back();
+    std::vector<std::vector<Interval>> parts(3, outputs);
+    parts[0].back() = {row.first, first};
+    parts[1].back() = {first, last};
+    parts[2].back() = {last, row.second};
+    return parts;
+}
+
 }  // namespace
 
 GatherTable::GatherTable(const std::vector<Axis>& axes, bool transposed, bool merge) {
@@ -147,46 +170,47 @@ int64_t GatherTable::meetings() const {
     return total;
 }
 
-TapSets::TapSets(const std::vector<Axis>& axes, bool merge) {
+TapSets::TapSets(const std::vector<Axis>& axes, bool merge, bool in_rows) {
     // the outputs that meet a tap are an interval along each axis; equal ones make a set
-    std::map<std::vector<int64_t>, size_t> known;
+    std::map<std::vector<Interval>, size_t> known;
     std::vector<int64_t> taps;
     for (const Axis& axis : axes) taps.push_back(axis.taps);
     for_grid(taps, [&](const std::vector<int64_t>& index) {
-        std::vector<int64_t> first, count, bounds;
+        std::vector<Interval> intervals;
         int64_t tap = 0, offset = 0;
         for (size_t a = 0; a < axes.size(); ++a) {
-            const Axis& axis = axes[a];
-            const int64_t distance = index[a] * axis.dilation - axis.begin;
-            const int64_t low = std::max<int64_t>(0, divided_up(-distance, axis.stride));
-            const int64_t high =
-                distance >= axis.size
-                    ? 0
-                    : std::min(axis.outputs, (axis.size - 1 - distance) / axis.stride + 1);
-            first.push_back(low);
-            count.push_back(std::max<int64_t>(0, high - low));
-            tap = tap * axis.taps + index[a];
-            offset = offset * axis.size + index[a] * axis.dilation;
+            intervals.push_back(outputs_of_tap(axes[a], index[a]));
+            tap = tap * axes[a].taps + index[a];
+            offset = offset * axes[a].size + index[a] * axes[a].dilation;
         }
-        bounds = first;
-        bounds.insert(bounds.end(), count.begin(), count.end());
-        if (std::count(count.begin(), count.end(), 0)) return;  // meets nothing but padding
-        const auto place = known.emplace(bounds, sets_.size());
-        if (place.second) {
-            sets_.emplace_back();
-            for_grid(count, [&](const std::vector<int64_t>& place_in_set) {
-                int64_t output = 0, base = 0;
-                for (size_t a = 0; a < axes.size(); ++a) {
-                    const int64_t o = first[a] + place_in_set[a];
-                    output = output * axes[a].outputs + o;
-                    base = base * axes[a].size + o * axes[a].stride - axes[a].begin;
-                }
-                sets_.back().output.push_back(static_cast<int32_t>(output));
-                sets_.back().base.push_back(static_cast<int32_t>(base));
-            });
+        std::vector<std::vector<Interval>> parts = {intervals};
+        if (in_rows && !axes.empty()) parts = cut_in_rows(intervals, axes.back());
+        for (const auto& part : parts) {
+            const auto empty = [](const Interval& i) { return i.first >= i.second; };
+            if (std::any_of(part.begin(), part.end(), empty)) continue;
+            const auto place = known.emplace(part, sets_.size());
+            if (place.second) sets_.push_back(set_of(axes, part));
+            append(sets_[place.first->second].runs, 0, tap, offset, merge);
         }
-        append(sets_[place.first->second].runs, 0, tap, offset, merge);
     });
+}
+
+TapSets::Set TapSets::set_of(const std::vector<Axis>& axes,
+                             const std::vector<Interval>& intervals) {
+    Set set;
+    std::vector<int64_t> count;
+    for (const Interval& interval : intervals) count.push_back(interval.second - interval.first);
+    for_grid(count, [&](const std::vector<int64_t>& place) {
+        int64_t output = 0, base = 0;
+        for (size_t a = 0; a < axes.size(); ++a) {
+            const int64_t o = intervals[a].first + place[a];
+            output = output * axes[a].outputs + o;
+            base = base * axes[a].size + o * axes[a].stride - axes[a].begin;
+        }
+        set.output.push_back(static_cast<int32_t>(output));
+        set.base.push_back(static_cast<int32_t>(base));
+    });
+    return set;
 }
 
 TapSets::TapSets(const Gather& table) {
@@ -217,9 +241,9 @@ std::shared_ptr<const TapSets> TapTable::sets_of_outputs() const {
     return std::make_shared<TapSets>(gather(false, true)->view());
 }
 
-std::shared_ptr<const TapSets> TapTable::sets(bool merge) const {
-    auto& sets = sets_[merge];
-    if (!sets) sets = std::make_shared<TapSets>(axes_, merge);
+std::shared_ptr<const TapSets> TapTable::sets(bool merge, bool in_rows) const {
+    auto& sets = sets_[2 * merge + in_rows];
+    if (!sets) sets = std::make_shared<TapSets>(axes_, merge, in_rows);
     return sets;
 }
 

@@ -51,10 +51,15 @@ private:
     std::vector<Run> runs_;
 };
 
+// The first of some outputs along an axis, and the one behind the last.
+using Interval = std::pair<int64_t, int64_t>;
+
 // Owns what some `TapSet`s point to.
 class TapSets {
 public:
-    TapSets(const std::vector<Axis>& axes, bool merge);
+    // Merged, neighbouring taps are one run. In rows, the outputs that meet all taps along the last
+    // axis are a set of their own, so that these are one run also where the borders meet fewer.
+    TapSets(const std::vector<Axis>& axes, bool merge, bool in_rows);
     // One set for each output that reads something.
     explicit TapSets(const Gather&);
     std::vector<TapSet> view() const;
@@ -64,6 +69,7 @@ private:
         std::vector<int32_t> output, base;
         std::vector<Run> runs;
     };
+    static Set set_of(const std::vector<Axis>&, const std::vector<Interval>&);
     std::vector<Set> sets_;
 };
 
@@ -73,13 +79,13 @@ public:
     explicit TapTable(std::vector<Axis> axes) : axes_(std::move(axes)) {}
     const std::vector<Axis>& axes() const { return axes_; }
     std::shared_ptr<const GatherTable> gather(bool transposed, bool merge) const;
-    std::shared_ptr<const TapSets> sets(bool merge) const;
+    std::shared_ptr<const TapSets> sets(bool merge, bool in_rows) const;
     std::shared_ptr<const TapSets> sets_of_outputs() const;
 
 private:
     std::vector<Axis> axes_;
     mutable std::shared_ptr<const GatherTable> gathers_[4];
-    mutable std::shared_ptr<const TapSets> sets_[2];
+    mutable std::shared_ptr<const TapSets> sets_[4];
 };
 
 }  // namespace convlet

@@ -22,6 +22,10 @@ constexpr int OUTER_ROWS = REGISTERS == 32 ? 5 : 3;     // by lanes: a tile is a
 constexpr int OUTER_VALUES = REGISTERS == 32 ? 6 : 4;   // by rows: so many values of x
 constexpr int OUTER_VECTORS = REGISTERS == 32 ? 4 : 2;  // by so many vectors of delta
 
+constexpr int TAPS_AT_ONCE = 3;                         // of groups, by lanes: so many taps
+constexpr int TAPS_CHANNELS = REGISTERS == 32 ? 2 : 1;  // by so many values of x each
+constexpr int TAPS_ROWS = REGISTERS == 32 ? 4 : 3;      // by so many of delta
+
 // Where a tile's operands begin: output `o`'s row of delta is delta + o * delta_step.
 struct OuterOperands {
     const float* x;
@@ -49,6 +53,33 @@ static void outer_by_lanes(const KernelGradient& a, const OuterOperands& tile, c
     }
     for (int i = 0; i < I; ++i)
         for (int j = 0; j < J; ++j) tile.gradient[i * tile.gradient_step + j] += sum(sums[i][j]);
+}
+
+// Neighbouring taps of a group, whose channels are no consecutive rows of x. They meet the same
+// deltas, and what one tap reads the next one has just read. With tiles of 4 x 4 for each tap alone,
+// 8 groups of 8 channels came from the L2 cache nine times: 28 x 28, 16 images took 0.89 ms, not 0.73.
+template <int T, int I, int J>
+static void outer_by_taps(const KernelGradient& a, const OuterOperands& tile, const TapSet& set,
+                          Range outputs) {
+    Vector sums[T][I][J] = {};
+    for (int64_t p = outputs.first; p < outputs.last; ++p) {
+        const float* values = tile.x + set.base[p] * tile.x_step;
+        const float* deltas = tile.delta + set.output[p] * tile.delta_step;
+        for (int64_t lane = 0; lane < a.lanes; lane += WIDTH) {
+            Vector d[J];
+            for (int j = 0; j < J; ++j) d[j] = load(deltas + j * a.lanes + lane);
+            for (int t = 0; t < T; ++t)
+                for (int i = 0; i < I; ++i) {
+                    const Vector value = load(values + t * tile.x_step + i * a.lanes + lane);
+                    for (int j = 0; j < J; ++j)
+                        sums[t][i][j] = multiply_add(value, d[j], sums[t][i][j]);
+                }
+        }
+    }
+    for (int t = 0; t < T; ++t)
+        for (int i = 0; i < I; ++i)
+            for (int j = 0; j < J; ++j)
+                tile.gradient[(t * a.channels + i) * tile.gradient_step + j] += sum(sums[t][i][j]);
 }
 
 template <int I, int V>
@@ -105,6 +136,26 @@ INLINE OuterFunction outer_rows_function(int64_t i, int64_t v) {
     return nullptr;
 }
 
+template <int T, int I, int J>
+INLINE OuterFunction outer_taps_column(int64_t j) {
+    if constexpr (J > 0)
+        return j == J ? outer_by_taps<T, I, J> : outer_taps_column<T, I, J - 1>(j);
+    return nullptr;
+}
+template <int T, int I>
+INLINE OuterFunction outer_taps_row(int64_t i, int64_t j) {
+    if constexpr (I > 0)
+        return i == I ? outer_taps_column<T, I, TAPS_ROWS>(j) : outer_taps_row<T, I - 1>(i, j);
+    return nullptr;
+}
+template <int T>
+INLINE OuterFunction outer_taps_function(int64_t t, int64_t i, int64_t j) {
+    if constexpr (T > 0)
+        return t == T ? outer_taps_row<T, TAPS_CHANNELS>(i, j)
+                      : outer_taps_function<T - 1>(t, i, j);
+    return nullptr;
+}
+
 // The places of a set's outputs that lie from `first` up to `last`: they are in order.
 static Range between(const TapSet& set, int64_t first, int64_t last) {
     int64_t bounds[2];
@@ -121,7 +172,8 @@ static Range between(const TapSet& set, int64_t first, int64_t last) {
     return {bounds[0], bounds[1]};
 }
 
-// All tiles of one run of taps, for the outputs of a range; `unit` counts tiles for the share.
+// All tiles of one run of taps, for the outputs of a range; `unit` counts tiles for the share. In
+// rows, several sets add to a tap's sums, and so the share goes by rows of delta.
 static void gradient_of_run(const KernelGradient& a, const TapSet& set, Run run, Range outputs,
                             const float* x, const float* delta, float* gradient, Share share,
                             int64_t* unit) {
@@ -133,7 +185,8 @@ static void gradient_of_run(const KernelGradient& a, const TapSet& set, Run run,
     for (int64_t group = 0; group < a.groups; ++group)
         for (int64_t outer = 0; outer < (a.by_rows ? of_delta : of_x).tiles; ++outer)
             for (int64_t inner = 0; inner < (a.by_rows ? of_x : of_delta).tiles; ++inner) {
-                if ((*unit)++ % share.parts != share.part) continue;
+                const int64_t place = a.in_rows ? group * of_delta.tiles + inner : (*unit)++;
+                if (place % share.parts != share.part) continue;
                 const int64_t i = a.by_rows ? inner : outer, j = a.by_rows ? outer : inner;
                 const int64_t first = of_x.first(i);
                 const int64_t r = of_delta.first(j) * (a.by_rows ? WIDTH : 1);
@@ -148,6 +201,30 @@ static void gradient_of_run(const KernelGradient& a, const TapSet& set, Run run,
                             : outer_lanes_function<OUTER_ROWS>(of_x.size(i), of_delta.size(j));
                 function(a, operands, set, outputs);
             }
+}
+
+// The same for the taps of groups, in rows: some taps at once.
+static void gradient_of_grouped_run(const KernelGradient& a, const TapSet& set, Run run,
+                                    Range outputs, const float* x, const float* delta,
+                                    float* gradient, Share share) {
+    const int64_t x_step = a.groups * a.channels * a.lanes, rows = a.groups * a.rows;
+    const Tiles of_taps(run.taps, TAPS_AT_ONCE), of_x(a.channels, TAPS_CHANNELS);
+    const Tiles of_delta(a.rows, TAPS_ROWS);
+    for (int64_t group = 0; group < a.groups; ++group)
+        for (int64_t t = 0; t < of_taps.tiles; ++t)
+            for (int64_t i = 0; i < of_x.tiles; ++i)
+                for (int64_t j = 0; j < of_delta.tiles; ++j) {
+                    if ((group * of_delta.tiles + j) % share.parts != share.part) continue;
+                    const int64_t tap = of_taps.first(t), first = of_x.first(i);
+                    const int64_t r = of_delta.first(j);
+                    const OuterOperands operands = {
+                        x + (run.offset + tap) * x_step + (group * a.channels + first) * a.lanes,
+                        delta + (group * a.rows + r) * a.lanes,
+                        gradient + ((run.tap + tap) * a.channels + first) * rows + group * a.rows + r,
+                        x_step, rows * a.lanes, rows, 0};
+                    outer_taps_function<TAPS_AT_ONCE>(of_taps.size(t), of_x.size(i),
+                                                      of_delta.size(j))(a, operands, set, outputs);
+                }
 }
 
 static void kernel_gradient(const KernelGradient& a, const float* x, const float* delta,
@@ -168,8 +245,11 @@ static void kernel_gradient(const KernelGradient& a, const float* x, const float
             const TapSet& set = a.sets[s];
             const Range outputs = between(set, first, last);
             for (int64_t r = 0; r < set.runs; ++r)
-                gradient_of_run(a, set, set.run[r], outputs, x, deltas,
-                                gradient + set.output[0] * a.set_step, share, &unit);
+                if (a.in_rows && a.groups > 1)
+                    gradient_of_grouped_run(a, set, set.run[r], outputs, x, deltas, gradient, share);
+                else
+                    gradient_of_run(a, set, set.run[r], outputs, x, deltas,
+                                    gradient + set.output[0] * a.set_step, share, &unit);
         }
     }
 }
