@@ -338,7 +338,7 @@ def test_data_that_will_not_do(convlet, folder, stored, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("absent.npz",), "absent.npz: no such file or folder; a data set is 'digits', a .npz "),
+        (("absent.npz",), "absent.npz: no such file or folder; a data set is 'digits', 'mnist"),
         (("halves.npz", "--model", "absent.safetensors"), "absent.safetensors: No such file or d"),
         (("halves.npz", "--model", "torn.safetensors"), "torn.safetensors: not a .safetensors f"),
         (("halves.npz", "--validation-split", "0.999"), "fit: validation_split must leave samples"),
@@ -445,6 +445,18 @@ def test_ctrl_c_elsewhere(convlet, monkeypatch):
     monkeypatch.setattr("convlet.cli.data.open_dataset", interrupted)
     result = convlet("train", "digits")
     assert (result.exit_code, result.stderr) == (130, "\nInterrupted\n")
+
+
+def test_ctrl_c_in_a_download_says_what_remains(convlet, monkeypatch):
+    def interrupted(source):
+        raise KeyboardInterrupt("toy.bin: the download was interrupted; 1 MB of 2 MB are kept")
+
+    monkeypatch.setattr("convlet.cli.data.open_dataset", interrupted)
+    result = convlet("train", "mnist")
+    assert (result.exit_code, result.stderr) == (
+        130,
+        "\nInterrupted: toy.bin: the download was interrupted; 1 MB of 2 MB are kept\n",
+    )
 
 
 def test_divergence_leaves_the_old_file_and_keeps_the_last_good_weights(convlet, trained, folder):

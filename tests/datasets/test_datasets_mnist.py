@@ -1,4 +1,4 @@
-"""MNIST: its four files under every spelling, what does not fit, and the real ones."""
+"""MNIST and its kin: four files under every spelling, downloaded, and what does not fit."""
 
 import gzip
 import hashlib
@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convlet.datasets import mnist
+from convlet.datasets import fashion_mnist, kmnist, mnist
+from convlet.datasets.download import RemoteFile
 from convlet.datasets.idx import read_idx
+
+pytest_plugins = ("servers",)
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared/data/mnist"
 MD5 = {  # of the four files, unzipped
@@ -58,14 +61,40 @@ def test_every_spelling(tmp_path, separator, suffix):
         np.testing.assert_array_equal(array, expected)
 
 
-def test_no_path():
-    message = (
-        "^mnist: nothing is downloaded; path must be the folder that holds "
-        "train-images-idx3-ubyte, train-labels-idx1-ubyte, "
-        "t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte$"
+@pytest.mark.parametrize("module", [mnist, fashion_mnist, kmnist])
+def test_download(server, cache, monkeypatch, module):
+    names = [file.name for file in module._FILES]
+    assert names == [f"{name}.gz" for name in MD5]
+    for name, array in ARRAYS.items():
+        server.files[f"{name}.gz"] = gzip.compress(idx(array))
+    published = {file.name: (file.size, file.sha256) for file in module._FILES}
+    monkeypatch.setattr(module, "_FILES", served(server))
+
+    (x_train, y_train), (x_test, y_test) = module.load_data(mirror=server.address)
+
+    for array, expected in zip((x_train, y_train, x_test, y_test), ARRAYS.values(), strict=True):
+        np.testing.assert_array_equal(array, expected)
+    assert all(len(sha256) == 64 and size > 4000 for size, sha256 in published.values())
+    module.load_data(mirror=server.address)
+    assert sorted(name for name, _ in server.asked) == sorted(names)
+
+
+def served(server):
+    return tuple(
+        RemoteFile(f"{name}.gz", len(data), hashlib.sha256(data).hexdigest())
+        for name in MD5
+        for data in [server.files[f"{name}.gz"]]
     )
-    with pytest.raises(FileNotFoundError, match=message):
-        mnist.load_data(None)
+
+
+def test_each_set_has_its_own_folder_and_classes(server, cache, monkeypatch):
+    for name, array in ARRAYS.items():
+        server.files[f"{name}.gz"] = gzip.compress(idx(array))
+    for module in (mnist, fashion_mnist, kmnist):
+        monkeypatch.setattr(module, "_FILES", served(server))
+        module.load_data(mirror=server.address)
+        assert len(set(module.CLASS_NAMES)) == 10
+    assert sorted(path.name for path in cache.iterdir()) == ["fashion-mnist", "kmnist", "mnist"]
 
 
 def test_missing_files_are_listed(tmp_path):

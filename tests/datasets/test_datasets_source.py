@@ -6,10 +6,13 @@ import struct
 import numpy as np
 import pytest
 
-from convlet.datasets import DataSet, open_dataset
+from convlet.datasets import DataSet, open_dataset, source
 from convlet.preprocessing import Preprocessing
 
-WHAT_WOULD_DO = "a data set is 'digits', a .npz file, or a folder with the four IDX files of MNIST"
+WHAT_WOULD_DO = (
+    "a data set is 'digits', 'mnist', 'fashion-mnist', 'kmnist', 'cifar10', 'cifar100', 'fsdd', "
+    "a .npz file, or a folder with the four IDX files of MNIST"
+)
 
 
 def write_mnist(folder):
@@ -52,6 +55,46 @@ def test_here_is_named_like_the_folder(tmp_path, monkeypatch):
     assert open_dataset(".").name == "fashion"
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "shape", "classes"),
+    [
+        ("mnist", "0", (28, 28, 1), 10),
+        ("fashion-mnist", "T-shirt/top", (28, 28, 1), 10),
+        ("kmnist", "o", (28, 28, 1), 10),
+        ("cifar10", "airplane", (32, 32, 3), 10),
+        ("cifar100", None, (32, 32, 3), None),
+    ],
+)
+def test_images_that_are_downloaded(monkeypatch, name, first, shape, classes):
+    stored = shape[:2] if shape[2] == 1 else shape
+    x, y = np.zeros((3, *stored), np.uint8), np.arange(3, dtype=np.uint8)
+    fetched = []
+    monkeypatch.setitem(
+        source._IMAGES,
+        name,
+        (lambda: fetched.append(name) or ((x, y), (x[:2], y[:2])), *source._IMAGES[name][1:]),
+    )
+
+    data = open_dataset(name)
+
+    assert fetched == [name]
+    assert data.name == name
+    assert data.x_train.shape == (3, *shape)
+    assert data.x_test.shape == (2, *shape)
+    assert data.preprocessing == Preprocessing(*shape, 0.0, 255.0)
+    assert first is None or data.class_names[0] == first
+    assert (data.class_names and len(data.class_names)) == classes
+
+
+def test_spoken_digits(monkeypatch):
+    x, y = np.zeros((3, 8000), np.float32), np.arange(3, dtype=np.uint8)
+    monkeypatch.setattr(source.fsdd, "load_data", lambda: ((x, y), (x[:2], y[:2])))
+    data = open_dataset("fsdd")
+    assert (data.x_train.shape, data.x_test.shape) == ((3, 8000, 1), (2, 8000, 1))
+    assert data.class_names == tuple("0123456789")
+    assert data.preprocessing is None
+
+
 @pytest.mark.parametrize("suffix", ["npz", "NPZ"])
 def test_npz_arrays_are_kept_as_they_are(tmp_path, suffix):
     path = tmp_path / f"signals.{suffix}"
@@ -74,7 +117,7 @@ def test_folder_of_something_else(tmp_path):
         open_dataset(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "absent.npz"])
+@pytest.mark.parametrize("name", ["imagenet", "absent.npz"])
 def test_nothing_there(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = re.escape(f"{name}: no such file or folder; {WHAT_WOULD_DO}")

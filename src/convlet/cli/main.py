@@ -31,8 +31,9 @@ class _Commands(click.Group):
             raise  # whoever read the output has seen enough; click ends quietly
         except (ValueError, ImportError, OSError, MemoryError) as error:
             raise click.ClickException(reason(error)) from error
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted", err=True)
+        except KeyboardInterrupt as error:
+            told = f"\nInterrupted: {error}" if str(error) else "\nInterrupted"
+            click.echo(told, err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
 
 

@@ -95,8 +95,10 @@ def train(
 ) -> None:
     """Train a network on DATA and save it.
 
-    DATA is the word digits (handwritten digits of 8x8 pixels, from scikit-learn), a folder with
-    the four files of MNIST, or a .npz file with x_train, y_train, x_test and y_test, or x and y.
+    DATA is the word digits (handwritten digits of 8x8 pixels, from scikit-learn), mnist,
+    fashion-mnist, kmnist, cifar10, cifar100 or fsdd (spoken digits), which are downloaded once; a
+    folder with the four files of MNIST; or a .npz file with x_train, y_train, x_test and y_test, or
+    x and y.
 
     Epochs, batch size, learning rate and momentum have defaults that suit the network; one from a
     file keeps the learning rate and the momentum that it was trained with. Ctrl-C stops after the

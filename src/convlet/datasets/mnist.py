@@ -1,99 +1,76 @@
-"""MNIST, and data sets in its form: four IDX files in a folder, of images and of labels 0 to 9."""
+"""MNIST: 70,000 handwritten digits of 28x28 pixels, in IDX files."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
-from convlet.datasets.idx import read_idx
+from convlet.datasets import mnist_form
+from convlet.datasets.download import RemoteFile
 
+CLASS_NAMES = tuple("0123456789")
+"""What the labels 0, 1, ... stand for."""
+
+_BASE = "https://storage.googleapis.com/cvdf-datasets/mnist/"
 _FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
+    RemoteFile(
+        "train-images-idx3-ubyte.gz",
+        9_912_422,
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    ),
+    RemoteFile(
+        "train-labels-idx1-ubyte.gz",
+        28_881,
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    ),
+    RemoteFile(
+        "t10k-images-idx3-ubyte.gz",
+        1_648_877,
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    ),
+    RemoteFile(
+        "t10k-labels-idx1-ubyte.gz",
+        4_542,
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
 )
 
 
 def load_data(
-    path: str | os.PathLike[str] | None = None,
+    path: str | os.PathLike[str] | None = None, mirror: str | None = None
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Return MNIST from its four files.
+    """Return MNIST.
 
     Parameters
     ----------
-    path : str or path
-        The folder that holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
+    path : str or path, optional
+        A folder with ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``,
         ``t10k-images-idx3-ubyte`` and ``t10k-labels-idx1-ubyte``, each as it is or gzipped
-        (``.gz``), also spelt with a dot (``train-images.idx3-ubyte``).
+        (``.gz``), also spelt with a dot (``train-images.idx3-ubyte``). By default the files are
+        downloaded once, 12 MB in all, into the user's cache, or into ``CONVLET_DATA``.
+    mirror : str, optional
+        Another address to download from, to which the files' names are added.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
-        Images, uint8 of shape (n, rows, columns), which is (60000, 28, 28) and (10000, 28, 28) for
-        MNIST itself, and labels 0 to 9, uint8 of shape (n,).
+        Images, uint8 of shape (n, rows, columns), which is (60000, 28, 28) and (10000, 28, 28),
+        and labels 0 to 9, uint8 of shape (n,).
 
     Raises
     ------
     FileNotFoundError
-        If a file is missing, or ``path`` is None: nothing is downloaded.
+        If ``path`` lacks a file.
     ValueError
-        If a file is damaged, holds something else, or does not fit the others.
+        If a file is damaged, holds something else, or does not fit the others; if a downloaded
+        one has another checksum than the known one.
+    ConnectionError, ImportError
+        If the download fails, or pooch is not installed.
+
+    Notes
+    -----
+    Source: Y. LeCun, C. Cortes, C. Burges, *The MNIST database of handwritten digits*, 1998.
+    The checksums are those that TensorFlow Datasets publishes for these files.
     """
-    if path is None:
-        raise FileNotFoundError(
-            f"mnist: nothing is downloaded; path must be the folder that holds {', '.join(_FILES)}"
-        )
-    train_images, train_labels, test_images, test_labels = _find_files(Path(path))
-    train = _read_pair(train_images, train_labels)
-    test = _read_pair(test_images, test_labels)
-    if train[0].shape[1:] != test[0].shape[1:]:
-        raise ValueError(
-            f"{test_images}: the images must be as large as those of {train_images.name}, "
-            f"{train[0].shape[1:]}, got {test[0].shape[1:]}"
-        )
-    return train, test
-
-
-def _find_files(folder: Path) -> list[Path]:
-    """Return the four files under the names that they have here."""
-    found = {name: _find(folder, name) for name in _FILES}
-    missing = [name for name, file in found.items() if file is None]
-    if missing:
-        raise FileNotFoundError(
-            f"{folder}: no MNIST here, looked for {', '.join(missing)} "
-            f"(each also as .gz and with '.idx' for '-idx')"
-        )
-    return [file for file in found.values() if file is not None]
-
-
-def _find(folder: Path, name: str) -> Path | None:
-    dotted = name.replace("-idx", ".idx")
-    candidates = (folder / spelling for spelling in (name, f"{name}.gz", dotted, f"{dotted}.gz"))
-    return next((file for file in candidates if file.is_file()), None)
-
-
-def _read_pair(images_file: Path, labels_file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return images and their labels, seen to belong together."""
-    images = read_idx(images_file)
-    if images.ndim != 3 or images.dtype != np.uint8:
-        raise ValueError(
-            f"{images_file}: the images must be uint8 of shape (n, rows, columns), "
-            f"got {images.dtype} of shape {images.shape}"
-        )
-    labels = read_idx(labels_file)
-    if labels.ndim != 1 or labels.dtype != np.uint8:
-        raise ValueError(
-            f"{labels_file}: the labels must be uint8 of shape (n,), "
-            f"got {labels.dtype} of shape {labels.shape}"
-        )
-    if len(labels) != len(images):
-        raise ValueError(
-            f"{labels_file}: {len(labels)} labels do not fit "
-            f"the {len(images)} images of {images_file.name}"
-        )
-    if labels.max() > 9:
-        raise ValueError(f"{labels_file}: the labels must be 0 to 9, got {labels.max()}")
-    return images, labels
+    return mnist_form.load_data("mnist", _BASE, _FILES, path, mirror)

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from convlet.datasets import digits, mnist
+from convlet.datasets import (
+    cifar10,
+    cifar100,
+    digits,
+    fashion_mnist,
+    fsdd,
+    kmnist,
+    mnist,
+)
 from convlet.datasets.dataset import DataSet
 from convlet.datasets.npz import open_npz
 from convlet.preprocessing import Preprocessing
 
-_WHAT_WOULD_DO = "a data set is 'digits', a .npz file, or a folder with the four IDX files of MNIST"
+_Parts = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+NAMES = ("digits", "mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "fsdd")
+"""The data sets that ``open_dataset`` knows by name."""
+
+_IMAGES: dict[str, tuple[Callable[[], _Parts], float, tuple[str, ...] | None]] = {
+    "digits": (digits.load_data, 16.0, mnist.CLASS_NAMES),
+    "mnist": (mnist.load_data, 255.0, mnist.CLASS_NAMES),
+    "fashion-mnist": (fashion_mnist.load_data, 255.0, fashion_mnist.CLASS_NAMES),
+    "kmnist": (kmnist.load_data, 255.0, kmnist.CLASS_NAMES),
+    "cifar10": (cifar10.load_data, 255.0, cifar10.CLASS_NAMES),
+    "cifar100": (cifar100.load_data, 255.0, None),
+}
+_WHAT_WOULD_DO = (
+    f"a data set is {', '.join(map(repr, NAMES))}, a .npz file, or a folder with the four IDX "
+    "files of MNIST"
+)
 
 
 def open_dataset(source: str | os.PathLike[str]) -> DataSet:
@@ -21,14 +46,16 @@ def open_dataset(source: str | os.PathLike[str]) -> DataSet:
     Parameters
     ----------
     source : str or path
-        ``"digits"`` for scikit-learn's handwritten digits; a ``.npz`` file (see
+        ``"digits"`` for scikit-learn's handwritten digits; another of ``NAMES`` for a data set
+        that is downloaded when it is first asked for; a ``.npz`` file (see
         ``convlet.datasets.npz``), whose arrays are kept as they are; or a folder in MNIST's form
         (see ``convlet.datasets.mnist``). A folder of the name ``digits`` is ``"./digits"``.
 
     Returns
     -------
     DataSet
-        The images of digits and of MNIST are uint8 of shape (n, rows, columns, 1).
+        Images are uint8 of shape (n, rows, columns, channels), the waveforms of ``"fsdd"`` float32
+        of shape (n, samples, 1).
 
     Raises
     ------
@@ -36,14 +63,20 @@ def open_dataset(source: str | os.PathLike[str]) -> DataSet:
         If there is no such file, or the folder lacks one of the four.
     ValueError
         If the file is something else, or damaged.
+    ConnectionError
+        If a download fails.
     ImportError
-        If scikit-learn is needed and not installed.
+        If scikit-learn or pooch is needed and not installed.
     """
-    if source == "digits":
-        return _of_digits(digits.load_data(), 16.0, "digits")
+    if isinstance(source, str) and source in _IMAGES:
+        load, white, class_names = _IMAGES[source]
+        return _of_images(load(), white, class_names, source)
+    if source == "fsdd":
+        return _of_waveforms(fsdd.load_data(), "fsdd")
     path = Path(source)
     if path.is_dir():
-        return _of_digits(mnist.load_data(path), 255.0, path.resolve().name)
+        images = mnist.load_data(path)
+        return _of_images(images, 255.0, mnist.CLASS_NAMES, path.resolve().name)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder; {_WHAT_WOULD_DO}")
     if path.suffix.lower() != ".npz":
@@ -51,20 +84,33 @@ def open_dataset(source: str | os.PathLike[str]) -> DataSet:
     return open_npz(path)
 
 
-def _of_digits(
-    data: tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
-    white: float,
-    name: str,
+def _of_images(
+    data: _Parts, white: float, class_names: tuple[str, ...] | None, name: str
 ) -> DataSet:
-    """Return greyscale images of the ten digits, values 0 to ``white``, with a channel axis."""
+    """Return images with values 0 to ``white``, with a channel axis."""
     (x_train, y_train), (x_test, y_test) = data
-    _, height, width = x_train.shape
+    height, width = x_train.shape[1:3]
+    channels = x_train.shape[3] if x_train.ndim == 4 else 1
+    return DataSet(
+        x_train.reshape(-1, height, width, channels),
+        y_train,
+        x_test.reshape(-1, height, width, channels),
+        y_test,
+        class_names=class_names,
+        preprocessing=Preprocessing(height, width, channels, 0.0, white),
+        name=name,
+    )
+
+
+def _of_waveforms(data: _Parts, name: str) -> DataSet:
+    """Return waveforms of the ten digits, with a channel axis."""
+    (x_train, y_train), (x_test, y_test) = data
     return DataSet(
         x_train[..., np.newaxis],
         y_train,
         x_test[..., np.newaxis],
         y_test,
-        class_names=tuple("0123456789"),
-        preprocessing=Preprocessing(height, width, 1, 0.0, white),
+        class_names=mnist.CLASS_NAMES,
+        preprocessing=None,
         name=name,
     )
