@@ -1,5 +1,6 @@
 """CIFAR-10 and CIFAR-100 from folders, archives and a server, and archives that are refused."""
 
+import gzip
 import hashlib
 import io
 import re
@@ -8,6 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from convlet.datasets import cifar10, cifar100
 from convlet.datasets.download import RemoteFile
@@ -52,6 +55,9 @@ def archive(module, members):
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return stream.getvalue()
+
+
+SMALL = archive(cifar100, {"train.bin": bytes(3074), "test.bin": bytes(3074)})
 
 
 def check(module, loaded, train, test):
@@ -194,3 +200,16 @@ def test_labels_out_of_range(tmp_path):
     message = f"^{tmp_path}/train.bin: labels must be 0 to 99, got 100$"
     with pytest.raises(ValueError, match=message):
         cifar100.load_data(path=tmp_path)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 1023), st.binary(min_size=1, max_size=8))
+def test_hostile_bytes_load_or_raise_value_error(tmp_path, place, change):
+    tar = gzip.decompress(SMALL)
+    changed = tar[:place] + change + tar[place + len(change) :]
+    path = tmp_path / ARCHIVES[cifar100]
+    path.write_bytes(gzip.compress(changed, 1))
+    try:
+        cifar100.load_data(path=tmp_path)
+    except ValueError as error:
+        assert str(error).startswith(f"{path}: ")  # noqa: PT017 - other exceptions must escape

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.io import wavfile
 
 from convlet.datasets import fsdd
@@ -47,6 +49,9 @@ def archive(files, folder=INSIDE):
         for name, data in files.items():
             opened.writestr(f"{folder}/{name}", data)
     return stream.getvalue()
+
+
+ARCHIVE = archive(FILES)
 
 
 def check(loaded, length):
@@ -179,6 +184,18 @@ def test_damaged_archives(tmp_path, damage):
     path.write_bytes(damage(archive(FILES)))
     with refuses(path, ": the archive is damaged, encrypted or no zip file"):
         fsdd.load_data(tmp_path)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, len(ARCHIVE) - 1), st.binary(min_size=1, max_size=8))
+def test_hostile_bytes_load_or_raise_value_error(tmp_path, place, change):
+    changed = ARCHIVE[:place] + change + ARCHIVE[place + len(change) :]
+    path = tmp_path / "v1.0.10.zip"
+    path.write_bytes(changed)
+    try:
+        fsdd.load_data(tmp_path, length=9)
+    except ValueError as error:
+        assert str(error).startswith(f"{path}: ")  # noqa: PT017 - other exceptions must escape
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the spoken digits")

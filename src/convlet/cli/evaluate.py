@@ -27,9 +27,9 @@ from convlet.metrics import confusion_matrix
 def evaluate(model: str, source: str) -> None:
     """Show the loss, the metrics and the errors of the network in MODEL on the test part of DATA.
 
-    MODEL is a .safetensors or a .keras file. DATA is what convlet train takes: digits, a folder
-    with the four files of MNIST, or a .npz file; all of its samples are taken if it has no test
-    part.
+    MODEL is a .safetensors or a .keras file. DATA is what convlet train takes: digits or another
+    name, a folder with the four files of MNIST, or a .npz file; all of its samples are taken if it
+    has no test part.
     """
     loaded = network.load(model)
     data = open_data(source, len(loaded.input_shape) - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import struct
 import wave
 import zipfile
 import zlib
@@ -26,6 +27,15 @@ _NAME = re.compile(r"(\d)_([^_/]+)_(\d{1,9})\.wav")
 _TEST_TAKES = 5  # the first ones of each speaker and digit
 _LARGEST = 1 << 24  # bytes of a recording, far above the longest one's 36 KB
 _FULL_SCALE = 32768  # of 16 bits
+_DAMAGE = (  # zipfile tells it in many ways
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # encrypted, or of a later version of zip
+    UnicodeError,
+)
 
 
 class _Recording(NamedTuple):
@@ -110,23 +120,24 @@ def _load_folder(folder: Path, length: int) -> _Data:
 
 def _load_archive(path: Path, length: int) -> _Data:
     """Return the recordings of an archive, read by name and never written."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {
-                Path(info.filename).name: info
-                for info in archive.infolist()
-                if Path(info.filename).parent.name == "recordings"
-            }
-            named = _recordings(members)
-            if not named:
-                raise ValueError(f"{path}: the archive has no DIGIT_SPEAKER_TAKE.wav in recordings")
-            readers = {
-                recording: _member_reader(archive, members[name])
-                for recording, name in named.items()
-            }
-            return _load(readers, str(path), length)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{path}: the archive is damaged, encrypted or no zip file") from error
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _load(_readers(archive, path), str(path), length)
+        except _DAMAGE as error:
+            raise ValueError(f"{path}: the archive is damaged, encrypted or no zip file") from error
+
+
+def _readers(archive: zipfile.ZipFile, path: Path) -> dict[_Recording, _Reader]:
+    members = {
+        Path(info.filename).name: info
+        for info in archive.infolist()
+        if Path(info.filename).parent.name == "recordings"
+    }
+    named = _recordings(members)
+    if not named:
+        raise ValueError(f"{path}: the archive has no DIGIT_SPEAKER_TAKE.wav in recordings")
+    return {recording: _member_reader(archive, members[name]) for recording, name in named.items()}
 
 
 def _member_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Reader:
@@ -166,7 +177,7 @@ def _samples(data: bytes, name: str) -> np.ndarray:
         with wave.open(io.BytesIO(data)) as file:
             form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
             frames = file.readframes(min(file.getnframes(), len(data)))
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, struct.error) as error:
         raise ValueError(f"{name} is no WAV file, or a damaged one") from error
     if form != (1, 2, SAMPLE_RATE):
         raise ValueError(
