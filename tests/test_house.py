@@ -36,8 +36,10 @@ MAY_IMPORT = {
     | {"preprocessing"},
     "utils": FOUNDATION,
     "applications": {"models", "layers", "initializers", "arguments"},
+    "estimators": FOUNDATION
+    | {"applications", "models", "layers", "losses", "optimizers", "utils"},
     "cli": FOUNDATION
-    | {"applications", "models", "datasets", "preprocessing", "callbacks", "metrics"}
+    | {"applications", "estimators", "models", "datasets", "preprocessing", "callbacks", "metrics"}
     | {"engine", "layers", "losses", "optimizers", "saving", "utils"},
 }
 
@@ -86,11 +88,14 @@ def test_nobody_may_import_what_may_import_them():
 def test_importing_the_library_brings_nothing_heavy():
     heavy = [
         "convlet.cli",
+        "convlet.estimators",
         "sklearn",
         "scipy",
         "PIL",
         "h5py",
         "matplotlib",
+        "pooch",
+        "http.client",
         "onnx",
         "rich",
         "click",

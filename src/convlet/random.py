@@ -8,6 +8,9 @@ numbers depend on a key and a counter alone, not on what was drawn before.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from convlet import arguments
@@ -49,3 +52,23 @@ def next_seed() -> int:
 def generator(*key: int) -> np.random.Generator:
     """Return a generator whose numbers depend on ``key`` alone, e.g. (seed, epoch)."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Fix what is drawn inside, and go on afterwards as if nothing had been.
+
+    Parameters
+    ----------
+    seed : int or None
+        0 or above; None changes nothing.
+    """
+    global _sequence
+    if seed is None:
+        yield
+        return
+    before, _sequence = _sequence, np.random.SeedSequence(seed)
+    try:
+        yield
+    finally:
+        _sequence = before

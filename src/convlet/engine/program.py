@@ -173,6 +173,10 @@ class Program:
         """What executors keep for this program, such as plans for batches of some size."""
         return {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy needs, also one for another process: it makes its plans itself."""
+        return {name: value for name, value in vars(self).items() if name != "executables"}
+
     @property
     def phases(self) -> list[tuple[Instruction, ...]]:
         """The instructions cut where one needs the whole batch.
