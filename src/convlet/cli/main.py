@@ -17,6 +17,7 @@ from convlet.cli.info import info, summary
 from convlet.cli.options import INTERRUPTED, examples
 from convlet.cli.predict import predict
 from convlet.cli.report import reason
+from convlet.cli.search import search
 from convlet.cli.train import train
 
 
@@ -52,5 +53,5 @@ def main() -> None:
     """Train convolutional networks on this computer's processor, and use them."""
 
 
-for _command in (train, evaluate, predict, export, summary, info, bench):
+for _command in (train, search, evaluate, predict, export, summary, info, bench):
     main.add_command(_command)

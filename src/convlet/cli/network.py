@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,23 +39,19 @@ def recipe_for(model: Any) -> Recipe:
     return _RECIPES.get(model.name, Recipe())
 
 
-def new(
-    name: str | None, data: DataSet, learning_rate: float | None, momentum: float | None
-) -> Any:
-    """Return a compiled network for a data set.
+def architecture(name: str | None, data: DataSet) -> Callable[[tuple[int, ...], int], Any]:
+    """Return what makes a network for a data set's images: a function of shape and classes.
 
     Parameters
     ----------
     name : str or None
         A key of `convlet.applications.BY_NAME`; by default what suits the images' size.
     data : DataSet
-    learning_rate, momentum : float or None
-        In place of those of the network's recipe.
 
     Raises
     ------
     ValueError
-        If the samples are not images, or too small for the network.
+        If the samples are not images; when called, if they are too small for the network.
     """
     shape = data.x_train.shape[1:]
     if len(shape) != IMAGE_AXES:
@@ -64,11 +61,39 @@ def new(
         )
     if name is None:
         name = "small-lenet" if min(shape[:2]) < _SMALL else "lenet-20-50-500"
-    classes = count_classes(data)
-    try:
-        model = applications.BY_NAME[name](shape, classes, _scale(data))
-    except ValueError as error:
-        raise ValueError(f"{name} cannot take samples of shape {size(shape)}: {error}") from None
+    scale = _scale(data)
+
+    def build(shape: tuple[int, ...], classes: int) -> Any:
+        try:
+            return applications.BY_NAME[name](shape, classes, scale)
+        except ValueError as error:
+            raise ValueError(
+                f"{name} cannot take samples of shape {size(shape)}: {error}"
+            ) from None
+
+    return build
+
+
+def new(
+    name: str | None, data: DataSet, learning_rate: float | None, momentum: float | None
+) -> Any:
+    """Return a compiled network for a data set.
+
+    Parameters
+    ----------
+    name : str or None
+        As for `architecture`.
+    data : DataSet
+    learning_rate, momentum : float or None
+        In place of those of the network's recipe.
+
+    Raises
+    ------
+    ValueError
+        If the samples are not images, or too small for the network.
+    """
+    build = architecture(name, data)
+    model = build(data.x_train.shape[1:], count_classes(data))
     _compile(model)
     override(model, learning_rate, momentum)
     return model

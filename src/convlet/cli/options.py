@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+SEEDS = 2**31  # a seed that is not given is drawn below this: short enough to be typed
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it: 128 + SIGINT
 
 

@@ -1,4 +1,4 @@
-"""The file that `convlet train` writes: looked at before hours of training, not after."""
+"""The files that commands write: looked at before hours of training, not after."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from convlet.cli.network import SUFFIX
+
+PLOT_SUFFIX = ".png"
 
 
 def checked_path(out: str | None, data_name: str) -> Path:
@@ -19,16 +21,31 @@ def checked_path(out: str | None, data_name: str) -> Path:
         If nothing could be saved there.
     """
     path = Path(f"{data_name or 'model'}{SUFFIX}" if out is None else out)
-    problem = _problem(path)
+    return _checked(path, SUFFIX, "'--out'")
+
+
+def checked_plot(path: str) -> Path:
+    """Return the path to draw a plot into.
+
+    Raises
+    ------
+    click.BadParameter
+        If nothing could be drawn there.
+    """
+    return _checked(Path(path), PLOT_SUFFIX, "'--plot'")
+
+
+def _checked(path: Path, suffix: str, option: str) -> Path:
+    problem = _problem(path, suffix)
     if problem is not None:
-        raise click.BadParameter(f"{path}: {problem}.", param_hint="'--out'")
+        raise click.BadParameter(f"{path}: {problem}.", param_hint=option)
     return path
 
 
-def _problem(path: Path) -> str | None:
+def _problem(path: Path, suffix: str) -> str | None:
     folder = path.parent
-    if path.suffix != SUFFIX:
-        return f"the name must end in {SUFFIX}"
+    if path.suffix != suffix:
+        return f"the name must end in {suffix}"
     if path.is_dir():
         return "this is a folder"
     if not folder.is_dir():

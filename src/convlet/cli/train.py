@@ -19,12 +19,10 @@ from convlet.callbacks import ProgressBar
 from convlet.cli import network, output
 from convlet.cli.data import give_names, open_data, targets_for
 from convlet.cli.evaluate import print_scores
-from convlet.cli.options import INTERRUPTED, FiniteRange, examples, lines
+from convlet.cli.options import INTERRUPTED, SEEDS, FiniteRange, examples, lines
 from convlet.cli.report import console, counted, duration, size
 from convlet.datasets import DataSet
 from convlet.models.data import check_samples
-
-_SEEDS = 2**31  # a seed that is not given is drawn below this: short enough to be typed
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def train(
         trained, data = _saved(model, source, seed, learning_rate, momentum)
         origin = f"{model}, trained for {counted(trained.state.epochs, 'epoch')} so far"
     else:
-        seed = secrets.randbelow(_SEEDS) if seed is None else seed
+        seed = secrets.randbelow(SEEDS) if seed is None else seed
         trained, data = _new(model, source, seed, learning_rate, momentum)
         origin = f"{trained.name}, seed {seed}"
     recipe = network.recipe_for(trained)
