@@ -17,7 +17,7 @@ class FileServer(ThreadingHTTPServer):
 
     ``cut`` is how many bytes of an answer are sent before the connection is closed; ``ranges`` is
     whether a part may be asked for; ``status`` is an answer in place of any file; ``chunked`` is
-    whether sizes are left out.
+    whether sizes are left out, and the answer comes in chunks.
     """
 
     daemon_threads = True
@@ -41,6 +41,7 @@ class FileServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: FileServer
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self):
         name, wanted = self.path.lstrip("/"), self.headers["Range"]
@@ -58,10 +59,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        if not self.server.chunked:
-            self.send_header("Content-Length", str(len(data) - start))
+        body = data[start:]
+        if self.server.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        else:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(data[start:][: self.server.cut])
+        self.wfile.write(body[: self.server.cut])
 
     def log_message(self, format, *arguments):
         pass

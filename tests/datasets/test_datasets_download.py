@@ -71,6 +71,22 @@ def test_the_cache_is_the_users(server, tmp_path, monkeypatch):
     assert get(server) == tmp_path / "convlet/toy/toy.bin"
 
 
+def test_a_terminal_sees_how_far_it_is(server, cache, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    get(server)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "toy.bin" in shown.err
+
+
+def test_a_pipe_sees_nothing(server, cache, monkeypatch, capsys):
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
+    get(server)
+    assert capsys.readouterr() == ("", "")
+
+
 # --- what ends early ---
 
 
@@ -123,7 +139,7 @@ def test_a_part_that_is_too_long_is_thrown_away(server, cache):
     broken(server, cache)
     (cache / "toy/toy.bin.part").write_bytes(DATA + b"more")
     assert get(server).read_bytes() == DATA
-    assert server.asked[-1] == ("toy.bin", None)
+    assert server.asked[1:] == [("toy.bin", None)]
 
 
 def test_a_range_that_the_server_refuses(server, cache):
@@ -172,7 +188,12 @@ def test_without_a_checksum_a_broken_download_starts_anew(server, cache):
 
 
 def test_a_size_that_nobody_knows(server, cache):
-    server.chunked = True
+    server.chunked, server.cut = True, 300_000
+    with pytest.raises(
+        ConnectionError, match=r"broke; 0\.3 MB came, and the next call starts anew$"
+    ):
+        get(server, UNKNOWN)
+    server.cut = None
     assert get(server, UNKNOWN).read_bytes() == DATA
 
 
