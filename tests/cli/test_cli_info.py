@@ -14,7 +14,7 @@ from convlet.cli import main
 
 pytest_plugins = ("cli_fixtures",)
 
-COMMANDS = ("train", "evaluate", "predict", "export", "summary", "info", "bench")
+COMMANDS = ("search", "train", "evaluate", "predict", "export", "summary", "info", "bench")
 
 
 def test_version(convlet):

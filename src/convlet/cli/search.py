@@ -69,10 +69,14 @@ class _Search:
     help="What to look for.",
 )
 @click.option(
-    "--low", type=FiniteRange(0, min_open=True), help="Least value, by default 0.0001 (8 samples)."
+    "--low",
+    type=FiniteRange(0, min_open=True),
+    help="Least value; by default 0.0001, of batch sizes 8.",
 )
 @click.option(
-    "--high", type=FiniteRange(0, min_open=True), help="Largest value, by default 1 (512 samples)."
+    "--high",
+    type=FiniteRange(0, min_open=True),
+    help="Largest value; by default 1, of batch sizes 512.",
 )
 @click.option(
     "--points", type=click.IntRange(2), default=5, show_default=True, help="Values in a round."
