@@ -9,6 +9,7 @@
 #include <memory>
 #include <tuple>
 
+#include "augmentation.hpp"
 #include "fourier.hpp"
 #include "optimizers.hpp"
 #include "processor.hpp"
@@ -98,6 +99,80 @@ std::vector<bool> gradient_descent(const nb::list& values, const nb::list& gradi
     const nb::gil_scoped_release release;
     return convlet::gradient_descent(convlet::kernels_of(instruction_set), weights, rate, momentum,
                                      nesterov, threads);
+}
+
+// --- augmentation ---
+
+using Words = nb::ndarray<const uint32_t, nb::c_contig>;
+using Floats = nb::ndarray<const float, nb::c_contig>;
+using NewFloats = nb::ndarray<float, nb::c_contig>;
+using DrawTuple = std::tuple<uint64_t, uint32_t, uint32_t>;
+
+convlet::Draw draw_from(const DrawTuple& t) {
+    return {std::get<0>(t), std::get<1>(t), std::get<2>(t)};
+}
+convlet::Images images_from(const Words& numbers) {
+    return {numbers.data(), static_cast<int64_t>(numbers.size())};
+}
+
+void parameter_words(uint64_t seed, uint32_t epoch, const Words& operations, const Words& images,
+                     nb::ndarray<uint32_t, nb::c_contig> words,
+                     const std::string& instruction_set) {
+    convlet::parameter_words(convlet::augmentation_kernels_of(instruction_set), seed, epoch,
+                             operations.data(), static_cast<int64_t>(operations.size()),
+                             images_from(images), words.data());
+}
+
+// Arrays of shape (images, rows, columns, channels); `taps` is empty where there is no field.
+void warp(const Floats& x, NewFloats y, const Words& images, const Floats& changes,
+          const Floats& taps, const DrawTuple& draw, convlet::FillMode fill_mode, float fill_value,
+          bool nearest, const std::string& instruction_set, int threads) {
+    const auto& kernels = convlet::augmentation_kernels_of(instruction_set);
+    const auto size = [](const auto& array, int axis) {
+        return static_cast<int64_t>(array.shape(axis));
+    };
+    const convlet::WarpShape shape{size(x, 1), size(x, 2), size(x, 3), size(y, 1),
+                                   size(y, 2), fill_mode,  fill_value, nearest};
+    const int64_t count = static_cast<int64_t>(taps.size());
+    const convlet::Smoothing smoothing{count ? taps.data() : nullptr, count / 2};
+    const nb::gil_scoped_release release;
+    convlet::warp(kernels, shape, smoothing, draw_from(draw), images_from(images), changes.data(),
+                  x.data(), y.data(), threads);
+}
+
+void add_noise(const Floats& x, NewFloats y, const Words& images, const DrawTuple& draw,
+               float stddev, const std::string& instruction_set, int threads) {
+    const auto& kernels = convlet::augmentation_kernels_of(instruction_set);
+    const int64_t units = static_cast<int64_t>(x.size() / images.size());
+    const nb::gil_scoped_release release;
+    convlet::add_noise(kernels, draw_from(draw), images_from(images), units, stddev, x.data(),
+                       y.data(), threads);
+}
+
+// Erases in place.
+void erase(NewFloats y, const Words& images, const nb::ndarray<const int32_t, nb::c_contig>& boxes,
+           const DrawTuple& draw, bool noise, float value, float scale, float low, float high,
+           const std::string& instruction_set, int threads) {
+    const auto& kernels = convlet::augmentation_kernels_of(instruction_set);
+    const convlet::Erasing erasing{static_cast<int64_t>(y.shape(1)),
+                                   static_cast<int64_t>(y.shape(2)),
+                                   static_cast<int64_t>(y.shape(3)),
+                                   noise, value, scale, low, high};
+    const nb::gil_scoped_release release;
+    convlet::erase(kernels, erasing, draw_from(draw), images_from(images), boxes.data(), y.data(),
+                   threads);
+}
+
+void define_augmentation(nb::module_& m) {
+    nb::enum_<convlet::FillMode>(m, "FillMode")
+        .value("constant", convlet::FillMode::constant)
+        .value("nearest", convlet::FillMode::nearest)
+        .value("reflect", convlet::FillMode::reflect)
+        .value("wrap", convlet::FillMode::wrap);
+    m.def("parameter_words", &parameter_words);
+    m.def("warp", &warp);
+    m.def("add_noise", &add_noise);
+    m.def("erase", &erase);
 }
 
 void define_stages(nb::module_& m) {
@@ -343,4 +418,5 @@ NB_MODULE(_native, m) {
         .def_prop_ro("shards", &Plan::shards)
         .def_prop_ro("bytes", &Plan::bytes);
     define_stages(m);
+    define_augmentation(m);
 }

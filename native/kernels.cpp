@@ -20,6 +20,7 @@ namespace CONVLET_TARGET {
 #include "kernels/loops.hpp"
 #include "kernels/images.hpp"
 #include "kernels/mathematics.hpp"
+#include "kernels/random.hpp"
 #include "kernels/activations.hpp"
 #include "kernels/pooling.hpp"
 #include "kernels/depthwise.hpp"

@@ -27,20 +27,21 @@ MAY_IMPORT = {
     "losses": FOUNDATION | {"ops"},
     "metrics": FOUNDATION | {"losses"},
     "optimizers": FOUNDATION,
+    "augmentation": FOUNDATION | {"ops"},
     "callbacks": FOUNDATION,
     "layers": FOUNDATION | {"engine", "ops", "initializers"},
     "inspection": FOUNDATION | {"engine", "layers", "ops"},
     "saving": FOUNDATION | {"layers", "npy", "preprocessing", "engine", "ops"},
     "models": FOUNDATION
     | {"saving", "layers", "engine", "callbacks", "losses", "metrics", "optimizers", "inspection"}
-    | {"preprocessing"},
+    | {"preprocessing", "augmentation"},
     "utils": FOUNDATION,
     "applications": {"models", "layers", "initializers", "arguments"},
     "estimators": FOUNDATION
     | {"applications", "models", "layers", "losses", "optimizers", "utils"},
     "cli": FOUNDATION
     | {"applications", "estimators", "models", "datasets", "preprocessing", "callbacks", "metrics"}
-    | {"engine", "layers", "losses", "optimizers", "saving", "utils"},
+    | {"engine", "layers", "losses", "optimizers", "saving", "utils", "augmentation"},
 }
 
 

@@ -72,21 +72,6 @@ static void scale_gradient(const float* x, const float* delta, int64_t positions
     }
 }
 
-// Philox4x32-10 (Salmon et al., 2011): four random words for a counter, as ops/dropout.py has it.
-INLINE void philox(uint32_t counter[4], uint32_t key0, uint32_t key1) {
-    for (int round = 0; round < 10; ++round) {
-        const uint64_t product0 = (uint64_t)0xD2511F53u * counter[0];
-        const uint64_t product1 = (uint64_t)0xCD9E8D57u * counter[2];
-        const uint32_t c1 = counter[1], c3 = counter[3];
-        counter[0] = (uint32_t)(product1 >> 32) ^ c1 ^ key0;
-        counter[1] = (uint32_t)product1;
-        counter[2] = (uint32_t)(product0 >> 32) ^ c3 ^ key1;
-        counter[3] = (uint32_t)product0;
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-}
-
 // Four units of an image share a counter, (unit / 4, image, step, layer).
 static void dropout(const Dropout& a, const float* x, float* y, Share share) {
     const double threshold = __builtin_nearbyint((1.0 - a.rate) * 4294967296.0);

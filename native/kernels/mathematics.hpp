@@ -107,7 +107,7 @@ INLINE Vector logarithm(Vector x) {
 
 // --- lane by lane ---
 
-static __attribute__((noinline)) Vector softplus_of(Vector x) {
+static __attribute__((noinline, unused)) Vector softplus_of(Vector x) {
     float v[WIDTH];
     store(v, x);
     // written so that NaN stays: it is not below 0
@@ -116,7 +116,7 @@ static __attribute__((noinline)) Vector softplus_of(Vector x) {
 }
 
 // The standard normal distribution function.
-static __attribute__((noinline)) Vector normal_distribution(Vector x) {
+static __attribute__((noinline, unused)) Vector normal_distribution(Vector x) {
     float v[WIDTH];
     store(v, x);
     for (int i = 0; i < WIDTH; ++i) v[i] = 0.5f * erfcf(-v[i] * 0.70710678f);

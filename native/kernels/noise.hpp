@@ -38,23 +38,6 @@ static void spatial_dropout(const Dropout& a, int64_t positions, const float* x,
     });
 }
 
-// erf^-1(x) / x for w = -ln(1 - x^2): Giles, 2010, as ops/noise.py has it.
-INLINE Vector inverse_error_function(Vector w) {
-    const float central[] = {2.81022636e-08f, 3.43273939e-07f, -3.5233877e-06f, -4.39150654e-06f,
-                             0.00021858087f, -0.00125372503f, -0.00417768164f, 0.246640727f,
-                             1.50140941f};
-    const float tail[] = {-0.000200214257f, 0.000100950558f, 0.00134934322f, -0.00367342844f,
-                          0.00573950773f, -0.0076224613f, 0.00943887047f, 1.00167406f,
-                          2.83297682f};
-    const Vector near = w - 2.5f, far = square_root(w) - 3.0f;
-    Vector of_near = broadcast(central[0]), of_far = broadcast(tail[0]);
-    for (int n = 1; n < 9; ++n) {
-        of_near = multiply_add(of_near, near, broadcast(central[n]));
-        of_far = multiply_add(of_far, far, broadcast(tail[n]));
-    }
-    return choose(w < 5.0f, of_near, of_far);
-}
-
 // `rate` is the standard deviation; scratch holds a word's first bit as a sign, and the others as
 // the probability below 1/2.
 static void gaussian_noise(const Dropout& a, const float* x, float* y, float* scratch,

@@ -2,6 +2,7 @@
 
 from convlet import (
     applications,
+    augmentation,
     callbacks,
     config,
     datasets,
@@ -29,6 +30,7 @@ __all__ = [
     "Sequential",
     "__version__",
     "applications",
+    "augmentation",
     "callbacks",
     "clone_model",
     "config",

@@ -452,3 +452,53 @@ def local_response_normalization_gradient(
 ) -> None: ...
 def clear(plan: Plan, name: str, slot: int, size: int) -> None: ...
 def add_up(plan: Plan, name: str, gradient: int) -> None: ...
+
+class FillMode(Enum):
+    constant = ...
+    nearest = ...
+    reflect = ...
+    wrap = ...
+
+def parameter_words(
+    seed: int,
+    epoch: int,
+    operations: np.ndarray,
+    images: np.ndarray,
+    words: np.ndarray,
+    instruction_set: str,
+) -> None: ...
+def warp(
+    x: np.ndarray,
+    y: np.ndarray,
+    images: np.ndarray,
+    changes: np.ndarray,
+    taps: np.ndarray,
+    draw: tuple[int, int, int],
+    fill_mode: FillMode,
+    fill_value: float,
+    nearest: bool,
+    instruction_set: str,
+    threads: int,
+) -> None: ...
+def add_noise(
+    x: np.ndarray,
+    y: np.ndarray,
+    images: np.ndarray,
+    draw: tuple[int, int, int],
+    stddev: float,
+    instruction_set: str,
+    threads: int,
+) -> None: ...
+def erase(
+    y: np.ndarray,
+    images: np.ndarray,
+    boxes: np.ndarray,
+    draw: tuple[int, int, int],
+    noise: bool,
+    value: float,
+    scale: float,
+    low: float,
+    high: float,
+    instruction_set: str,
+    threads: int,
+) -> None: ...

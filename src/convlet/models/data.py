@@ -5,7 +5,7 @@ The arrays are kept as they came, so that bytes stay bytes; a batch is converted
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,10 @@ class Batch:
         return len(self.x[0])
 
 
+# from a batch and its samples' numbers to the batch that is trained on
+Distortion = Callable[[Batch, np.ndarray], Batch]
+
+
 @dataclass(frozen=True)
 class Samples:
     """Checked samples.
@@ -68,16 +72,19 @@ class Samples:
         x = tuple(array[rows] for array in self.x)
         return Samples(x, _rows(self.y, rows), _rows(self.weights, rows), self.dtype)
 
-    def batches(self, size: int, order: np.ndarray | None = None) -> Iterator[Batch]:
+    def batches(
+        self, size: int, order: np.ndarray | None = None, distort: Distortion | None = None
+    ) -> Iterator[Batch]:
         """Yield batches of ``size`` samples, the last one smaller, in ``order`` if given.
 
-        Each is prepared while the one before is in use.
+        Each is prepared while the one before is in use, ``distort`` included.
         """
-        if len(self) <= size:
-            return self._batches(size, order)
-        return _one_ahead(self._batches(size, order))
+        batches = self._batches(size, order, distort)
+        return batches if len(self) <= size else _one_ahead(batches)
 
-    def _batches(self, size: int, order: np.ndarray | None) -> Iterator[Batch]:
+    def _batches(
+        self, size: int, order: np.ndarray | None, distort: Distortion | None
+    ) -> Iterator[Batch]:
         for start in range(0, len(self), size):
             rows: Any = slice(start, start + size)
             if order is not None:
@@ -88,7 +95,11 @@ class Samples:
                 np.ones(len(x[0]), self.dtype) if given is None else given.astype(self.dtype)
                 for given in _rows(self.weights, rows)
             )
-            yield Batch(x, y, tuple(weights))
+            batch = Batch(x, y, tuple(weights))
+            if distort is not None:
+                numbers = np.arange(len(self))[rows] if order is None else rows
+                batch = distort(batch, numbers)
+            yield batch
 
 
 def _rows(arrays: Iterable[np.ndarray | None], rows: Any) -> tuple[np.ndarray | None, ...]:

@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any, Self
 
 from convlet import arguments, optimizers, saving
+from convlet.augmentation import Augmentation
 from convlet.callbacks import Callback, History
 from convlet.engine import Buffer, Builder, Head, Program, Variable, plan_heads
 from convlet.layers.layer import Layer, Shape
@@ -418,6 +419,7 @@ class Model(Layer):
         class_weight: Mapping[int, float] | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
+        augmentation: Augmentation | Sequence[Augmentation] | None = None,
     ) -> History:
         """Train the model.
 
@@ -448,6 +450,9 @@ class Model(Layer):
             several outputs also a list or a dict.
         initial_epoch : int
             Number of the first epoch, from 0.
+        augmentation : Augmentation or list of Augmentation, optional
+            How the samples of training are distorted, anew in each epoch, those of validation
+            never; see `convlet.augmentation`. It is not saved with the model.
 
         Returns
         -------
@@ -477,6 +482,7 @@ class Model(Layer):
             class_weight=class_weight,
             sample_weight=sample_weight,
             initial_epoch=initial_epoch,
+            augmentation=augmentation,
         )
 
     def evaluate(

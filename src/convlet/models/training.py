@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convlet import arguments, random
+from convlet.augmentation import Augmentation
 from convlet.callbacks import Callback, CallbackList, History, ProgressBar
 from convlet.engine import run
 from convlet.layers.structures import packed
@@ -22,6 +23,7 @@ from convlet.models.data import (
     split,
     with_class_weights,
 )
+from convlet.models.distortion import distorter, distortion_for
 from convlet.models.interrupt import DeferredInterrupt
 from convlet.models.scores import Scores
 from convlet.models.state import NonFiniteLossError
@@ -176,6 +178,7 @@ def fit(
     class_weight: Mapping[int, float] | None,
     sample_weight: Any,
     initial_epoch: int,
+    augmentation: Any,
 ) -> History:
     """Train a compiled model; see `Model.fit`."""
     batch_size = _batch_size("fit", batch_size)
@@ -188,12 +191,13 @@ def fit(
         shapes = model.prediction_shapes([array.shape for array in samples.x])
         if class_weight is not None:
             samples = with_class_weights("fit", samples, class_weight, shapes[0])
+        distortion = distortion_for("fit", augmentation, samples, model)
         scores = Scores(model.compilation, samples, shapes)
         history = History()
         steps = _steps(len(samples), batch_size)
         told = _callbacks(model, [*_as_list(callbacks), history], verbose, epochs, steps, "fit")
     model.history = history
-    course = _Course(model, samples, validation, batch_size, shuffle, scores, told)
+    course = _Course(model, samples, validation, batch_size, shuffle, scores, told, distortion)
     with told, model.being_trained(), DeferredInterrupt() as interrupt:
         _fit_epochs(course, range(initial_epoch, epochs), interrupt)
     return history
@@ -210,6 +214,7 @@ class _Course:
     shuffle: bool
     scores: Scores
     told: CallbackList
+    distortion: Augmentation | None
 
 
 def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) -> None:
@@ -232,7 +237,9 @@ def _fit_epoch(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> dic
     model, scores, told = course.model, course.scores, course.told
     scores.reset()
     told("on_epoch_begin", epoch, {})
-    for step, batch in enumerate(course.samples.batches(course.batch_size, _order(course))):
+    order = _order(course)
+    distort = distorter(course.distortion, model)
+    for step, batch in enumerate(course.samples.batches(course.batch_size, order, distort)):
         told("on_train_batch_begin", step, {})
         try:
             losses, predictions = train_step(model, batch)
