@@ -27,10 +27,14 @@ extern const AugmentationKernels AUGMENTATION_KERNELS;
 
 namespace {
 
-// Calls work(first, last) for each thread's images, some for all.
+// Less than this is not worth waking a thread: about half a millisecond of warps.
+constexpr int64_t UNITS_FOR_A_THREAD = 1 << 16;
+
+// Calls work(first, last) for each thread's images, some for all; `units` floats make an image.
 template <class Work>
-void for_images(int64_t count, int threads, Work work) {
-    const int parts = static_cast<int>(std::max<int64_t>(1, std::min<int64_t>(threads, count)));
+void for_images(int64_t count, int64_t units, int threads, Work work) {
+    const int64_t worthwhile = std::min(count, 1 + count * units / UNITS_FOR_A_THREAD);
+    const int parts = static_cast<int>(std::min<int64_t>(threads, worthwhile));
     run_in_threads(parts, [&](int part) {
         work(count * part / parts, count * (part + 1) / parts);
     });
@@ -65,7 +69,7 @@ void warp(const AugmentationKernels& kernels, const WarpShape& shape, const Smoo
           int threads) {
     const int64_t read = shape.height * shape.width * shape.channels;
     const int64_t written = shape.new_height * shape.new_width * shape.channels;
-    for_images(images.count, threads, [&](int64_t first, int64_t last) {
+    for_images(images.count, written, threads, [&](int64_t first, int64_t last) {
         std::vector<float> scratch(kernels.warp_scratch(shape, smoothing));
         for (int64_t i = first; i < last; ++i)
             kernels.warp(shape, smoothing, draw, images.numbers[i], changes + i * CHANGES,
@@ -76,7 +80,7 @@ void warp(const AugmentationKernels& kernels, const WarpShape& shape, const Smoo
 void add_noise(const AugmentationKernels& kernels, const Draw& draw, const Images& images,
                int64_t units, float stddev, const float* x, float* y, int threads) {
     const int64_t counters = counters_of(units);
-    for_images(images.count, threads, [&](int64_t first, int64_t last) {
+    for_images(images.count, units, threads, [&](int64_t first, int64_t last) {
         std::vector<uint32_t> words(4 * counters);
         std::vector<float> noise(units);
         for (int64_t i = first; i < last; ++i) {
@@ -92,7 +96,7 @@ void erase(const AugmentationKernels& kernels, const Erasing& e, const Draw& dra
            const Images& images, const int32_t* boxes, float* y, int threads) {
     const int64_t line = e.width * e.channels, units = e.height * line;
     const int64_t counters = counters_of(units);
-    for_images(images.count, threads, [&](int64_t first, int64_t last) {
+    for_images(images.count, units, threads, [&](int64_t first, int64_t last) {
         std::vector<uint32_t> words(e.noise ? 4 * counters : 0);
         std::vector<float> values(line, e.value);
         for (int64_t i = first; i < last; ++i) {

@@ -73,6 +73,14 @@ def test_same_seed_same_file(convlet):
     assert Path("a.safetensors").read_bytes() == Path("b.safetensors").read_bytes()
 
 
+def test_images_are_distorted_if_asked_for(convlet):
+    plain = convlet("train", "halves.npz", *QUICK, "--out", "a.safetensors")
+    distorted = convlet("train", "halves.npz", *QUICK, "--augment", "--out", "b.safetensors")
+    assert "momentum 0.9, images distorted\n" in distorted.output
+    assert "distorted" not in plain.output
+    assert Path("a.safetensors").read_bytes() != Path("b.safetensors").read_bytes()
+
+
 def test_drawn_seed_repeats_the_run(convlet):
     first = convlet("train", "halves.npz", "--epochs", 1, "--out", "a.safetensors")
     seed = re.search(r"seed (\d+)", first.output)[1]

@@ -254,7 +254,8 @@ def _checked(owner: str, x: Any, y: Any, indices: Any) -> Samples:
         raise ValueError(
             f"{owner}: x and y must have as many samples, got {count} and shape {targets.shape}"
         )
-    return Samples(np.ascontiguousarray(array, np.float32), targets, numbers_of(numbers))
+    with np.errstate(over="ignore"):  # what is too large for float32 is infinite
+        return Samples(np.ascontiguousarray(array, np.float32), targets, numbers_of(numbers))
 
 
 def numbers_of(indices: np.ndarray) -> np.ndarray:

@@ -15,6 +15,12 @@ from typing import Any
 import click
 
 from convlet import NonFiniteLossError, applications, utils
+from convlet.augmentation import (
+    Augmentation,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from convlet.callbacks import ProgressBar
 from convlet.cli import network, output
 from convlet.cli.data import give_names, open_data, targets_for
@@ -34,6 +40,7 @@ class _Course:
     epochs: int
     batch_size: int
     validation_split: float
+    augmentation: list[Augmentation] | None
     path: Path
 
 
@@ -72,6 +79,12 @@ class _Course:
     type=click.IntRange(0),
     help="Number that all random draws follow from. Drawn, and printed, if left out.",
 )
+@click.option(
+    "--augment",
+    is_flag=True,
+    help="Distort each image anew in every epoch: turned by up to 10 degrees, moved and zoomed by "
+    "up to a tenth of its size.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Train on the first so many samples only.")
 @click.option(
     "--out",
@@ -88,6 +101,7 @@ def train(
     momentum: float | None,
     validation_split: float,
     seed: int | None,
+    augment: bool,
     limit: int | None,
     out: str | None,
 ) -> None:
@@ -116,6 +130,7 @@ def train(
         epochs=epochs or recipe.epochs,
         batch_size=batch_size or recipe.batch_size,
         validation_split=validation_split,
+        augmentation=_distortions() if augment else None,
         path=output.checked_path(out, data.name),
     )
     give_names(trained, data)
@@ -129,6 +144,15 @@ def train(
     click.echo(f"Saved in {course.path} ({course.path.stat().st_size / 1024:,.0f} KB)")
     print_scores(trained, course.data)
     _suggest(course, source)
+
+
+def _distortions() -> list[Augmentation]:
+    """Return what suits most images of things that are seen one way up."""
+    return [
+        RandomRotation(10 / 360, fill_mode="nearest"),
+        RandomZoom(0.1, fill_mode="nearest"),
+        RandomTranslation(0.1, 0.1, fill_mode="nearest"),
+    ]
 
 
 def _new(
@@ -168,6 +192,7 @@ def _announce(course: _Course, origin: str) -> None:
         f"{size(data.x_train.shape[1:])} to train on, {tests}, {model.output_shape[-1]} classes\n"
         f"Network:  {origin}, {model.count_params():,} parameters\n"
         f"Training: {counted(course.epochs, 'epoch')}, {settings}"
+        + (", images distorted" if course.augmentation else "")
     )
     if course.path.exists():
         click.echo(f"Output:   {course.path}, in place of the file that is there")
@@ -186,6 +211,7 @@ def _fit(course: _Course) -> None:
                 batch_size=course.batch_size,
                 epochs=course.epochs,
                 validation_split=course.validation_split,
+                augmentation=course.augmentation,
                 callbacks=[ProgressBar(console=console())],
             )
     except KeyboardInterrupt:
