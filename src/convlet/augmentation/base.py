@@ -8,6 +8,7 @@ warp, so that pixels are interpolated once.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -196,7 +197,7 @@ class Augmentation(Configurable):
         if rank != self.rank and (self.rank is not None or rank not in _RANKS):
             wanted = " or ".join(_RANKS.values()) if self.rank is None else _RANKS[self.rank]
             raise ValueError(f"{owner}: x must have shape {wanted}, got samples of shape {shape}")
-        if max(shape) > _LONGEST or np.prod(shape, dtype=np.float64) >= _LARGEST:
+        if max(shape) > _LONGEST or math.prod(shape) >= _LARGEST:
             raise ValueError(
                 f"{owner}: samples must have at most {_LONGEST} points along an axis and fewer "
                 f"than {_LARGEST} numbers, got shape {shape}"
