@@ -1,6 +1,7 @@
 """Pipelines: what draws depend on, configurations, and what is handed over."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ class Negative(Augmentation):
 
     def apply(self, samples, draws):
         assert draws.uniform.shape == (len(samples.x), 8)
-        return type(samples)(-samples.x, samples.y, samples.numbers)
+        return replace(samples, x=-samples.x)
 
 
 def test_one_s_own_stands_among_the_others():

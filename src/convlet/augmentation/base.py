@@ -104,6 +104,9 @@ class Draws:
 class Augmentation(Configurable):
     """An operation that distorts samples at random; the base of all of them.
 
+    One's own gives `apply`: it gets the batch, whose samples are ``x``, and what is drawn for each
+    sample, ``draws.uniform``, and returns ``dataclasses.replace(samples, x=...)``.
+
     Attributes
     ----------
     rank : int or None
