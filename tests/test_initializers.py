@@ -15,10 +15,12 @@ from convlet.initializers import (
     GlorotUniform,
     HeNormal,
     HeUniform,
+    Identity,
     Initializer,
     LecunNormal,
     LecunUniform,
     Ones,
+    Orthogonal,
     RandomNormal,
     RandomSigns,
     RandomUniform,
@@ -150,6 +152,44 @@ def test_float32_and_float64_start_alike(initializer: Initializer, shape: tuple)
     np.testing.assert_array_equal(single, double.astype(np.float32))
 
 
+@pytest.mark.parametrize("shape", [(6, 6), (3, 7), (7, 3), (2, 2, 3, 5), (2, 1, 3, 8)])
+def test_orthogonal_columns_or_rows(shape: tuple):
+    matrix = Orthogonal(gain=2.0)(shape, "float64", seed=1).reshape(-1, shape[-1])
+    if matrix.shape[0] < matrix.shape[1]:
+        matrix = matrix.T
+    np.testing.assert_allclose(matrix.T @ matrix, 4 * np.eye(matrix.shape[1]), atol=1e-12)
+
+
+def test_orthogonal_matrices_are_drawn_evenly():
+    """Haar measure: the entries' moments, and the determinants' signs, SciPy's as the judge."""
+    drawn = np.stack([Orthogonal()((3, 3), "float64", seed=seed) for seed in range(600)])
+    signs = np.linalg.det(drawn)
+    assert abs(np.mean(signs)) < 0.1
+    np.testing.assert_allclose(drawn.mean(axis=0), 0, atol=0.1)
+    np.testing.assert_allclose((drawn**2).mean(axis=0), 1 / 3, atol=0.06)
+    known = stats.ortho_group(3, seed=1).rvs(600)
+    for ours, scipy_s in zip(drawn.reshape(600, 9).T, known.reshape(600, 9).T, strict=True):
+        assert stats.ks_2samp(ours, scipy_s).pvalue > 1e-3
+
+
+def test_the_identity():
+    np.testing.assert_array_equal(Identity(3.0)((2, 3)), [[3, 0, 0], [0, 3, 0]])
+
+
+def test_keras_s_second_names():
+    assert type(initializers.get("OrthogonalInitializer")) is Orthogonal
+    assert type(initializers.get("orthogonal")) is Orthogonal
+    assert type(initializers.get("identity")) is Identity
+    assert initializers.OrthogonalInitializer is Orthogonal
+
+
+@pytest.mark.parametrize("initializer", [Orthogonal(1.5, seed=2), Identity(2.0)], ids=name_of)
+def test_configurations_of_matrices_come_back(initializer: Initializer):
+    twin = initializers.get(initializers.serialize(initializer))
+    assert twin.get_config() == initializer.get_config()
+    np.testing.assert_array_equal(twin((3, 4), seed=1), initializer((3, 4), seed=1))
+
+
 def test_seeds():
     free, fixed = RandomNormal(), RandomNormal(seed=0)
     np.testing.assert_array_equal(free((5,), seed=1), free((5,), seed=1))
@@ -201,6 +241,13 @@ def test_configurations_come_back(initializer: Initializer):
             lambda: VarianceScaling(distribution="normal"),
             "distribution must be one of 'truncated_normal', 'untruncated_normal', 'uniform', got",
         ),
+        (lambda: Orthogonal()((4,)), "Orthogonal: shape must be one of at least 2 axes, got (4,)"),
+        (lambda: Orthogonal("x"), "Orthogonal: gain must be a finite number, got 'x'"),
+        (
+            lambda: Orthogonal()((10**7, 10**7)),
+            "Orthogonal: the matrix must fit into the ",
+        ),
+        (lambda: Identity()((2, 2, 2)), "Identity: shape must be one of 2 axes, got (2, 2, 2)"),
         (lambda: Ones()((2, 0)), "Ones: shape must be a tuple of integers of at least 1, got"),
         (lambda: Ones()((2,), "int8"), "Ones: dtype must be one of 'float32', 'float64', got 'int"),
         (lambda: Ones()((2,), seed="x"), "Ones: seed must be an integer of at least 0, got 'x'"),

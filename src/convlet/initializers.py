@@ -5,7 +5,8 @@ models in float32 and in float64 start alike.
 
 Sources: Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural
 networks*, 2010; He et al., *Delving deep into rectifiers*, 2015; LeCun et al., *Efficient
-BackProp*, 1998; lecture 001, "Weight initialization".
+BackProp*, 1998; Saxe et al., *Exact solutions to the nonlinear dynamics of learning in deep linear
+neural networks*, 2014; lecture 001, "Weight initialization".
 """
 
 from __future__ import annotations
@@ -117,6 +118,30 @@ class Constant(Initializer):
     def values(self, shape: tuple[int, ...], seed: int | None) -> np.ndarray:
         """Return the number everywhere."""
         return np.full(shape, self.value)
+
+
+class Identity(Initializer):
+    """A matrix with one number on its diagonal and 0 elsewhere.
+
+    Parameters
+    ----------
+    gain : float, default 1.0
+        The number.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form; when it is called, for a shape that is no matrix's.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = arguments.real("Identity", "gain", gain)
+
+    def values(self, shape: tuple[int, ...], seed: int | None) -> np.ndarray:
+        """Return the matrix."""
+        if len(shape) != 2:
+            raise arguments.invalid("Identity", "shape", "one of 2 axes", shape)
+        return self.gain * np.eye(*shape)
 
 
 class RandomInitializer(Initializer):
@@ -356,6 +381,47 @@ class LecunNormal(VarianceScaling):
         super().__init__(1.0, "fan_in", "truncated_normal", seed)
 
 
+class Orthogonal(RandomInitializer):
+    """A matrix with orthogonal rows or columns of length ``gain``, drawn evenly from all of them.
+
+    A kernel (spatial..., in, out) is the matrix (spatial * in, out). Its columns are orthogonal if
+    it has no more columns than rows, otherwise its rows are.
+
+    Parameters
+    ----------
+    gain : float, default 1.0
+        What the matrix is multiplied by.
+    seed : int, optional
+        See ``RandomInitializer``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form; when it is called, for a shape of fewer than two axes, or
+        a matrix larger than the memory.
+
+    Notes
+    -----
+    The Q of a normal matrix's QR decomposition, signs chosen so that R's diagonal is positive: F.
+    Mezzadri, *How to generate random matrices from the classical compact groups*, 2007.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = arguments.real("Orthogonal", "gain", gain)
+
+    def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+        """Return the matrix in the kernel's shape."""
+        if len(shape) < 2:
+            raise arguments.invalid("Orthogonal", "shape", "one of at least 2 axes", shape)
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        arguments.fits_memory("Orthogonal", "the matrix", (rows, columns), np.float64)
+        drawn = generator.standard_normal((max(rows, columns), min(rows, columns)))
+        q, r = np.linalg.qr(drawn)
+        q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+
+
 class TanhUniform(GlorotUniform):
     """Lecture 001's rule for tanh: uniform over ±sqrt(6 / (fan_in + fan_out)).
 
@@ -387,6 +453,7 @@ for _class in (
     Zeros,
     Ones,
     Constant,
+    Identity,
     RandomSigns,
     RandomUniform,
     RandomNormal,
@@ -398,10 +465,15 @@ for _class in (
     HeNormal,
     LecunUniform,
     LecunNormal,
+    Orthogonal,
     TanhUniform,
     SigmoidUniform,
 ):
     _registry.register(_class)
+# what Keras calls it, too, and has written in files
+_registry.register(Orthogonal, "OrthogonalInitializer")
+_registry.register(Identity, "IdentityInitializer")
+OrthogonalInitializer, IdentityInitializer = Orthogonal, Identity
 
 
 def get(identifier: object, custom_objects: Mapping[str, type] | None = None) -> Initializer:
