@@ -21,6 +21,8 @@ MAY_IMPORT = {
     "ops": {"arguments"},
     "engine": {"ops", "arguments", "config", "_native"},
     "initializers": FOUNDATION,
+    "regularizers": FOUNDATION,
+    "constraints": FOUNDATION,
     "npy": set(),
     "preprocessing": {"arguments", "npy"},
     "datasets": {"arguments", "npy", "preprocessing"},
@@ -29,7 +31,7 @@ MAY_IMPORT = {
     "optimizers": FOUNDATION,
     "augmentation": FOUNDATION | {"ops"},
     "callbacks": FOUNDATION,
-    "layers": FOUNDATION | {"engine", "ops", "initializers"},
+    "layers": FOUNDATION | {"engine", "ops", "initializers", "regularizers", "constraints"},
     "inspection": FOUNDATION | {"engine", "layers", "ops"},
     "saving": FOUNDATION | {"layers", "npy", "preprocessing", "engine", "ops"},
     "models": FOUNDATION

@@ -5,6 +5,7 @@ from convlet import (
     augmentation,
     callbacks,
     config,
+    constraints,
     datasets,
     initializers,
     inspection,
@@ -15,6 +16,7 @@ from convlet import (
     ops,
     optimizers,
     preprocessing,
+    regularizers,
     utils,
 )
 from convlet._native import version as __version__
@@ -34,6 +36,7 @@ __all__ = [
     "callbacks",
     "clone_model",
     "config",
+    "constraints",
     "datasets",
     "initializers",
     "inspection",
@@ -45,6 +48,7 @@ __all__ = [
     "ops",
     "optimizers",
     "preprocessing",
+    "regularizers",
     "show_config",
     "utils",
 ]

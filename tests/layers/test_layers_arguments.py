@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from convlet import Sequential, layers
+from convlet import Sequential, constraints, layers
 
 L = layers
 
@@ -90,7 +90,10 @@ ARGUMENTS = [
     (lambda: L.PReLU(shared_axes="12"), "each once, got '12'"),
     (lambda: L.PReLU(shared_axes=True), "each once, got True"),
     (lambda: L.PReLU("slopes"), "alpha_initializer: initializer: unknown 'slopes'"),
-    (lambda: L.PReLU(alpha_regularizer="l2"), "alpha_regularizer is not supported, got 'l2'"),
+    (
+        lambda: L.PReLU(alpha_regularizer="l3"),
+        "PReLU 'p_re_lu': alpha_regularizer: regularizer: unknown 'l3'; known are l1, l1l2, l2, ",
+    ),
     (
         lambda: L.PReLU(shared_axes=(1, 3))(np.ones((2, 3, 4))),
         "shared_axes must be axes of the input, from 1 to 2, got (1, 3)",
@@ -167,7 +170,25 @@ ARGUMENTS = [
     (lambda: L.Activation("step"), "Activation 'activation': activation must be one of"),
     (lambda: L.Conv2D(8, 3, paddin="same"), "unknown argument 'paddin'; did you mean 'padding'?"),
     (lambda: L.Flatten(rate=1), "Flatten: unknown argument 'rate'; known are"),
-    (lambda: L.Dense(8, kernel_regularizer="l2"), "Dense: kernel_regularizer is not supported"),
+    (
+        lambda: L.Dense(8, kernel_constraint=np.abs),
+        "Dense 'dense': kernel_constraint: constraint: expected a name, a Constraint or a dict",
+    ),
+    (
+        lambda: L.Dense(8, kernel_regulariser="l2"),
+        "unknown argument 'kernel_regulariser'; did you mean 'kernel_regularizer'?",
+    ),
+    (lambda: L.Flatten(kernel_regularizer="l2"), "Flatten: unknown argument 'kernel_regularizer'"),
+    (
+        lambda: L.Conv2D(8, 3, kernel_regularizer="orthogonal_regularizer")(np.ones((1, 4, 4, 1))),
+        "Conv2D 'conv2d': weight 'kernel': OrthogonalRegularizer needs weights of 2 axes, got "
+        "shape (3, 3, 1, 8)",
+    ),
+    (
+        lambda: L.Dense(8, bias_constraint=constraints.MaxNorm(axis=1))(np.ones((1, 4))),
+        "Dense 'dense': weight 'bias': MaxNorm: axis must be axes of the weights that differ, got "
+        "1 and weights of shape (8,)",
+    ),
     (
         lambda: L.Input((28, 0, 1)),
         "InputLayer 'input_layer': shape must be a tuple of integers of at least 1 or None, "

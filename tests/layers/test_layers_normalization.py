@@ -469,7 +469,10 @@ REFUSED = [
     (lambda: layers.BatchNormalization(gamma_initializer="one"), "gamma_initializer: initializer"),
     (lambda: layers.BatchNormalization(renorm=True), "renorm is not supported, got True"),
     (lambda: layers.BatchNormalization(synchronized=True), "synchronized is not supported"),
-    (lambda: layers.BatchNormalization(beta_regularizer="l2"), "beta_regularizer is not supported"),
+    (
+        lambda: layers.BatchNormalization(beta_regularizer="l3"),
+        "beta_regularizer: regularizer: unk",
+    ),
     (
         lambda: layers.BatchNormalization(axis=3)(np.ones((2, 3, 4))),
         "axis must be one of the input's beside the batch's and of known size, got 3 and an input "

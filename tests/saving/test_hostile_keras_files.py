@@ -365,13 +365,25 @@ CONFIGS: dict[str, tuple[Callable[[Any], Any], str]] = {
         "Dense 'dense': activation must",
     ),
     "an unknown argument": (changed_dense(lora_rank=4), "layer Dense: unknown config key 'lora_"),
-    "a regularizer": (
-        changed_dense(kernel_regularizer=keras_object("L2", l2=0.1)),
-        "Dense: kernel_regularizer is not supported, got {",
+    "an unknown regularizer": (
+        changed_dense(kernel_regularizer=keras_object("L3", l3=0.1)),
+        "the file asks for the regularizer 'L3', which convlet has not",
+    ),
+    "a regularizer's negative factor": (
+        changed_dense(kernel_regularizer=keras_object("L2", l2=-0.1)),
+        "Dense 'dense': kernel_regularizer: L2: l2 must be a number of at least 0, got -0.1",
+    ),
+    "a constraint along no axis of the weights": (
+        changed_dense(bias_constraint=keras_object("MaxNorm", max_value=1, axis=1)),
+        "Dense 'dense': weight 'bias': MaxNorm: axis must be axes of the weights that differ, ",
+    ),
+    "a regularizer that is a function": (
+        changed_dense(kernel_regularizer=LAMBDA),
+        "the file asks for the regularizer '__lambda__', which convlet has not",
     ),
     "an unknown initializer": (
-        changed_dense(kernel_initializer=keras_object("Orthogonal")),
-        "the file asks for the initializer 'Orthogonal', which convlet has not",
+        changed_dense(kernel_initializer=keras_object("STFT")),
+        "the file asks for the initializer 'STFT', which convlet has not",
     ),
     "a function as initializer": (
         changed_dense(kernel_initializer=FUNCTION),

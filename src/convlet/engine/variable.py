@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,10 @@ class Variable:
         Given to the initializer.
     trainable : bool
         Whether training may change it. A layer that is frozen sets ``frozen`` besides.
+    regularizer : Regularizer, optional
+        What it adds to the loss.
+    constraint : Constraint, optional
+        What it must be after every step of training.
     """
 
     def __init__(
@@ -39,10 +44,14 @@ class Variable:
         initializer: Initializer,
         seed: int,
         trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
     ) -> None:
         self.name = name
         self.shape = shape
         self.dtype = dtype
+        self.regularizer = regularizer
+        self.constraint = constraint
         self.frozen = False
         self._may_train = trainable
         self._initializer = initializer

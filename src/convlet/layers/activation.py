@@ -186,6 +186,10 @@ class PReLU(_Elementwise):
     ----------
     alpha_initializer : str or Initializer
         How the first slopes are drawn.
+    alpha_regularizer : str or Regularizer, optional
+        What the slopes add to the loss.
+    alpha_constraint : str or Constraint, optional
+        What the slopes must be after every step of training.
     shared_axes : int or tuple of int, optional
         Axes along which all units share a slope, counted from 1, since 0 is the batch: (1, 2) gives
         each channel of an image one slope. By default every unit has its own.
@@ -204,6 +208,8 @@ class PReLU(_Elementwise):
     ``alpha`` has the input's shape without the batch, 1 along shared axes. Source: He et al.,
     *Delving deep into rectifiers*, 2015.
     """
+
+    regularized = ("alpha",)
 
     def __init__(
         self, alpha_initializer: Any = "zeros", shared_axes: Any = None, **kwargs: Any
@@ -245,7 +251,8 @@ class PReLU(_Elementwise):
                 f"{self.owner}: the input's sizes must be known along axes that are not shared, "
                 f"got {input_shape}"
             )
-        self.alpha = self.add_weight(known, self.alpha_initializer, name="alpha")
+        terms = self.terms_of("alpha")
+        self.alpha = self.add_weight(known, self.alpha_initializer, name="alpha", **terms)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's shape."""

@@ -77,7 +77,8 @@ class TableConv(WeightedWindow):
         """Make the kernel, (*window, number of connections)."""
         shape = (*self.window, int(self._connected.sum()))
         initializer = _ConnectedPart(self.kernel_initializer, self._connected)
-        self.kernel = self.add_weight(shape, initializer, name="kernel")
+        terms = self.terms_of("kernel")
+        self.kernel = self.add_weight(shape, initializer, name="kernel", **terms)
 
     def convolve(self, builder: Builder, x: Buffer) -> Buffer:
         """Append a convolution whose kernel is zero where nothing is connected."""
@@ -111,6 +112,8 @@ class TableConv1D(TableConv):
     kernel_initializer : str or Initializer
         How the first values are drawn: those of a full kernel, of which the connected part is kept.
     bias_initializer : str or Initializer
+    kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint
+        As in `Conv1D`.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 

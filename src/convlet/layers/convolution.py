@@ -21,6 +21,7 @@ class WeightedWindow(WindowLayer):
     """
 
     paddings: Sequence[str] = ("valid", "same")
+    regularized: tuple[str, ...] = ("kernel", "bias")
 
     def __init__(
         self,
@@ -78,7 +79,8 @@ class WeightedWindow(WindowLayer):
         self.make_kernels(self._built_for)
         if self.use_bias:
             shape = (self.bias_size(self._built_for),)
-            self.bias = self.add_weight(shape, self.bias_initializer, name="bias")
+            terms = self.terms_of("bias")
+            self.bias = self.add_weight(shape, self.bias_initializer, name="bias", **terms)
 
     def bias_size(self, channels: int) -> int:
         """Return the number of biases for a number of input channels."""
@@ -193,8 +195,8 @@ class Conv(WeightedWindow):
 
     def make_kernels(self, channels: int) -> None:
         """Make the kernel."""
-        shape = self.kernel_shape(channels)
-        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
+        shape, terms = self.kernel_shape(channels), self.terms_of("kernel")
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel", **terms)
 
     def convolve(self, builder: Builder, x: Buffer) -> Buffer:
         """Append one instruction."""
@@ -249,6 +251,10 @@ class Conv1D(Conv):
         Whether each filter adds a bias.
     kernel_initializer, bias_initializer : str or Initializer
         How the first values are drawn.
+    kernel_regularizer, bias_regularizer : str or Regularizer, optional
+        What the weights add to the loss.
+    kernel_constraint, bias_constraint : str or Constraint, optional
+        What the weights must be after every step of training.
     algorithm : {"auto", "direct", "fft"}
         Sums as they stand; by fast Fourier transform, which needs strides and groups of 1; or
         whichever is estimated to be faster, from shapes and batch size, for predictions from shapes

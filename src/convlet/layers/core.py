@@ -81,6 +81,10 @@ class Dense(Layer):
         Whether each unit adds a bias.
     kernel_initializer, bias_initializer : str or Initializer
         How the first values are drawn.
+    kernel_regularizer, bias_regularizer : str or Regularizer, optional
+        What the weights add to the loss.
+    kernel_constraint, bias_constraint : str or Constraint, optional
+        What the weights must be after every step of training.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 
@@ -95,6 +99,8 @@ class Dense(Layer):
     Input (batch, ..., channels), output (batch, ..., units), kernel (channels, units). Source:
     lecture 001, "Mathematics of back propagation in CNN" 2 and 3.
     """
+
+    regularized = ("kernel", "bias")
 
     def __init__(
         self,
@@ -129,10 +135,11 @@ class Dense(Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Make kernel and bias."""
-        shape = (self._channels(input_shape), self.units)
-        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
+        shape, terms = (self._channels(input_shape), self.units), self.terms_of("kernel")
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel", **terms)
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+            terms = self.terms_of("bias")
+            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias", **terms)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, ..., units)."""

@@ -44,6 +44,8 @@ class Depthwise(WeightedWindow):
 class DepthwiseConv(Depthwise):
     """A depthwise convolution over a grid of ``rank`` axes; the public classes fix the rank."""
 
+    regularized = ("depthwise", "bias")
+
     def __init__(
         self,
         kernel_size: int | Sequence[int],
@@ -80,8 +82,8 @@ class DepthwiseConv(Depthwise):
 
     def make_kernels(self, channels: int) -> None:
         """Make the kernel, (*window, channels, depth_multiplier)."""
-        shape = (*self.window, channels, self.depth_multiplier)
-        self.kernel = self.add_weight(shape, self.depthwise_initializer, name="kernel")
+        shape, terms = (*self.window, channels, self.depth_multiplier), self.terms_of("depthwise")
+        self.kernel = self.add_weight(shape, self.depthwise_initializer, name="kernel", **terms)
 
     def convolve(self, builder: Builder, x: Buffer) -> Buffer:
         """Append one convolution."""
@@ -116,6 +118,10 @@ class DepthwiseConv1D(DepthwiseConv):
         Whether each output channel adds a bias.
     depthwise_initializer, bias_initializer : str or Initializer
         How the first values are drawn.
+    depthwise_regularizer, bias_regularizer : str or Regularizer, optional
+        What the weights add to the loss.
+    depthwise_constraint, bias_constraint : str or Constraint, optional
+        What the weights must be after every step of training.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 
@@ -141,6 +147,8 @@ class DepthwiseConv2D(DepthwiseConv):
 
 class SeparableConv(Depthwise):
     """A separable convolution over a grid of ``rank`` axes; the public classes fix the rank."""
+
+    regularized = ("depthwise", "pointwise", "bias")
 
     def __init__(
         self,
@@ -186,11 +194,17 @@ class SeparableConv(Depthwise):
         """Make the two kernels."""
         shape = (*self.window, channels, self.depth_multiplier)
         self.depthwise_kernel = self.add_weight(
-            shape, self.depthwise_initializer, name="depthwise_kernel"
+            shape,
+            self.depthwise_initializer,
+            name="depthwise_kernel",
+            **self.terms_of("depthwise"),
         )
         shape = (*(1,) * self.rank, channels * self.depth_multiplier, self.filters)
         self.pointwise_kernel = self.add_weight(
-            shape, self.pointwise_initializer, name="pointwise_kernel"
+            shape,
+            self.pointwise_initializer,
+            name="pointwise_kernel",
+            **self.terms_of("pointwise"),
         )
 
     def convolve(self, builder: Builder, x: Buffer) -> Buffer:
@@ -226,6 +240,10 @@ class SeparableConv1D(SeparableConv):
         Whether each filter adds a bias.
     depthwise_initializer, pointwise_initializer, bias_initializer : str or Initializer
         How the first values are drawn.
+    depthwise_regularizer, pointwise_regularizer, bias_regularizer : str or Regularizer, optional
+        What the weights add to the loss.
+    depthwise_constraint, pointwise_constraint, bias_constraint : str or Constraint, optional
+        What the weights must be after every step of training.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 

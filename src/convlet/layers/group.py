@@ -85,6 +85,8 @@ class GroupConv2D(WeightedWindow):
         As in `Conv2D`. All orientations of a filter share its bias.
     kernel_initializer, bias_initializer : str or Initializer
         How the first values are drawn.
+    kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint
+        As in `Conv2D`, of a filter once, not in every orientation.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 
@@ -148,8 +150,8 @@ class GroupConv2D(WeightedWindow):
 
     def make_kernels(self, channels: int) -> None:
         """Make the kernel, (rows, columns, channels, filters)."""
-        shape = (*self.window, channels, self.filters)
-        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel")
+        shape, terms = (*self.window, channels, self.filters), self.terms_of("kernel")
+        self.kernel = self.add_weight(shape, self.kernel_initializer, name="kernel", **terms)
 
     def bias_size(self, channels: int) -> int:
         """Return the number of filters: all orientations share a bias."""

@@ -15,6 +15,7 @@ from convlet import arguments, config, initializers, random
 from convlet.engine import Buffer, Builder, Head, Variable, plan_heads, run
 from convlet.layers.graph import Node, call_on_tensors, holds_tensors
 from convlet.layers.structures import as_lists, leaves, mapped, packed
+from convlet.layers.terms import KINDS, read_term, term_names, written_terms
 from convlet.serialization import Configurable, constructor_parameters, snake_case
 
 Shape = tuple[int | None, ...]
@@ -23,17 +24,7 @@ _FLOAT_TYPES = ("float32", "float64")
 # Keras's arguments that may be spelled out as long as they ask for nothing: None, or these values.
 _NEUTRAL: dict[str, tuple[str | bool | float, ...]] = {
     "activity_regularizer": (),
-    "alpha_constraint": (),
-    "alpha_regularizer": (),
-    "beta_constraint": (),
-    "beta_regularizer": (),
-    "bias_constraint": (),
-    "bias_regularizer": (),
     "data_format": ("channels_last",),
-    "gamma_constraint": (),
-    "gamma_regularizer": (),
-    "kernel_constraint": (),
-    "kernel_regularizer": (),
     "noise_shape": (),
     "renorm": (False,),
     "renorm_clipping": (),
@@ -66,14 +57,14 @@ def _is_name(name: object) -> bool:
     )
 
 
-def _refuse(cls: type, unknown: dict[str, Any]) -> None:
+def _refuse(cls: type[Layer], unknown: dict[str, Any]) -> None:
     """Raise a ValueError for an argument that a layer has not, with the name that it resembles."""
     for name, value in unknown.items():
         if name in _NEUTRAL:
             if value is None or any(type(value) is type(v) and value == v for v in _NEUTRAL[name]):
                 continue
             raise ValueError(f"{cls.__name__}: {name} is not supported, got {value!r}")
-        known = constructor_parameters(cls)
+        known = [*constructor_parameters(cls), *term_names(cls.regularized)]
         close = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
         raise ValueError(f"{cls.__name__}: unknown argument {name!r}; {hint}")
@@ -110,6 +101,9 @@ class Layer(Configurable):
         For the first layer of a `Sequential`: shape of one sample, None for sizes left open.
     """
 
+    # its weights that may have a regularizer and a constraint, as the arguments call them
+    regularized: tuple[str, ...] = ()
+
     # whether it is called on a list of inputs
     takes_several = False
 
@@ -120,6 +114,7 @@ class Layer(Configurable):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _noting(vars(cls)["build"])  # type: ignore[assignment]
+        cls.only_in_config = cls.only_in_config.union(term_names(cls.regularized))
 
     def __init__(
         self,
@@ -131,6 +126,7 @@ class Layer(Configurable):
         **unknown: Any,
     ) -> None:
         cls = type(self).__name__
+        terms = {term: unknown.pop(term, None) for term in term_names(self.regularized)}
         _refuse(type(self), unknown)
         if name is not None and not _is_name(name):
             raise arguments.invalid(cls, "name", "a string without '/' and white space", name)
@@ -144,6 +140,8 @@ class Layer(Configurable):
             self.given_input_shape = arguments.shape(
                 self.owner, "input_shape", input_shape, allow_none=True
             )
+        for term, value in terms.items():
+            setattr(self, term, read_term(self.owner, term, value))
         self.built = False
         self._weights: list[Variable] = []
         self.inbound_nodes: list[Node] = []
@@ -249,6 +247,8 @@ class Layer(Configurable):
         initializer: Any = "glorot_uniform",
         trainable: bool = True,
         name: str = "weight",
+        regularizer: Any = None,
+        constraint: Any = None,
     ) -> Variable:
         """Make a weight of the layer.
 
@@ -259,27 +259,44 @@ class Layer(Configurable):
         trainable : bool
         name : str
             Unique within the layer.
+        regularizer : str or Regularizer, optional
+            What the weight adds to the loss.
+        constraint : str or Constraint, optional
+            What the weight must be after every step of training.
 
         Raises
         ------
         ValueError
-            For a name that is taken, or a shape that is none.
+            For a name that is taken, a shape that is none, or one that does not go with the
+            regularizer or the constraint.
         """
         taken = [variable.name for variable in self._weights]
         if not _is_name(name) or name in taken:
             requirement = "a new string without '/' and white space"
             raise arguments.invalid(self.owner, "a weight's name", requirement, name)
+        weight = f"weight {name!r}"
+        sizes = arguments.shape(self.owner, f"the shape of {weight}", shape)
+        given = {"regularizer": regularizer, "constraint": constraint}
+        terms = {kind: read_term(f"{self.owner}: {weight}", kind, v) for kind, v in given.items()}
+        for term in terms.values():
+            if term is not None:
+                term.check_shape(f"{self.owner}: {weight}", sizes)
         variable = Variable(
             name,
-            arguments.shape(self.owner, f"the shape of weight {name!r}", shape),
+            sizes,
             self.dtype,
-            self.read_initializer(f"weight {name!r}", initializer),
+            self.read_initializer(weight, initializer),
             random.next_seed(),
             trainable,
+            **terms,
         )
         variable.frozen = not self._trainable
         self._weights.append(variable)
         return variable
+
+    def terms_of(self, weight: str) -> dict[str, Any]:
+        """Return the regularizer and the constraint of a weight, as `add_weight` takes them."""
+        return {kind: getattr(self, f"{weight}_{kind}") for kind in KINDS}
 
     @property
     def weights(self) -> list[Variable]:
@@ -512,6 +529,7 @@ class Layer(Configurable):
             If such a layer did not keep one of them.
         """
         config = {"name": self.name, "trainable": self._trainable, "dtype": self.dtype}
+        config |= written_terms(self)
         if type(self).get_config is not Layer.get_config:
             return config  # the subclass adds its own
         for name in constructor_parameters(type(self)):

@@ -77,10 +77,11 @@ class LocallyConnected(WeightedWindow):
         products = math.prod(self.window) * self._built_for
         initializer = _KernelForEach(self.kernel_initializer, self.window)
         shape = (math.prod(outputs), products, self.filters)
-        self.kernel = self.add_weight(shape, initializer, name="kernel")
+        terms = self.terms_of("kernel")
+        self.kernel = self.add_weight(shape, initializer, name="kernel", **terms)
         if self.use_bias:
-            biases = (*outputs, self.filters)
-            self.bias = self.add_weight(biases, self.bias_initializer, name="bias")
+            biases, terms = (*outputs, self.filters), self.terms_of("bias")
+            self.bias = self.add_weight(biases, self.bias_initializer, name="bias", **terms)
 
     def trace(self, builder: Builder, x: Buffer) -> Buffer:
         """Append sums of products, biases and activation."""
@@ -124,6 +125,8 @@ class LocallyConnected1D(LocallyConnected):
         Whether each filter adds a bias, another one at each position.
     kernel_initializer, bias_initializer : str or Initializer
         How the first values are drawn, at each position as for a convolution.
+    kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint
+        As in `Conv1D`.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 

@@ -54,6 +54,7 @@ class AffineNormalization(Layer):
 
     gamma: Variable | None
     beta: Variable | None
+    regularized = ("beta", "gamma")
 
     def __init__(
         self,
@@ -77,9 +78,13 @@ class AffineNormalization(Layer):
         self.factor = Variable("gamma", shape, self.dtype, initializers.get("ones"), 0, False)
         self.shift = Variable("beta", shape, self.dtype, initializers.get("zeros"), 0, False)
         if self.scale:
-            self.gamma = self.factor = self.add_weight(shape, self.gamma_initializer, name="gamma")
+            terms = self.terms_of("gamma")
+            self.factor = self.add_weight(shape, self.gamma_initializer, name="gamma", **terms)
+            self.gamma = self.factor
         if self.center:
-            self.beta = self.shift = self.add_weight(shape, self.beta_initializer, name="beta")
+            terms = self.terms_of("beta")
+            self.shift = self.add_weight(shape, self.beta_initializer, name="beta", **terms)
+            self.beta = self.shift
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's shape."""
@@ -218,6 +223,10 @@ class BatchNormalization(BatchStatistics):
         Whether a weight β is added, and whether a weight γ multiplies.
     beta_initializer, gamma_initializer : str or Initializer
         How the first values are drawn.
+    beta_regularizer, gamma_regularizer : str or Regularizer, optional
+        What the weights add to the loss.
+    beta_constraint, gamma_constraint : str or Constraint, optional
+        What the weights must be after every step of training.
     moving_mean_initializer, moving_variance_initializer : str or Initializer
         Where the moving averages begin.
     **kwargs
@@ -275,7 +284,7 @@ class GroupBatchNormalization(BatchStatistics):
     group : {"p4", "p4m"}
         That of the layers before it.
     momentum, epsilon, center, scale, beta_initializer, gamma_initializer
-        As in `BatchNormalization`, one number for each map.
+        As in `BatchNormalization`, one number for each map; regularizers and constraints, too.
     moving_mean_initializer, moving_variance_initializer
         As in `BatchNormalization`.
     **kwargs
@@ -415,6 +424,10 @@ class LayerNormalization(SetNormalization):
         Whether a weight β is added, and whether a weight γ multiplies.
     beta_initializer, gamma_initializer : str or Initializer
         How the first values are drawn.
+    beta_regularizer, gamma_regularizer : str or Regularizer, optional
+        What the weights add to the loss.
+    beta_constraint, gamma_constraint : str or Constraint, optional
+        What the weights must be after every step of training.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 
@@ -469,7 +482,8 @@ class GroupNormalization(SetNormalization):
     axis : int
         The channels' axis, the batch's counted as 0.
     epsilon, center, scale, beta_initializer, gamma_initializer
-        As in `LayerNormalization`, one weight of a kind for each channel.
+        As in `LayerNormalization`, one weight of a kind for each channel; regularizers and
+        constraints, too.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 

@@ -25,6 +25,10 @@ class RadialBasis(Layer):
         Number of centres.
     centers_initializer : str or Initializer
         How the first centres are drawn; by default as random codes of -1 and 1.
+    centers_regularizer : str or Regularizer, optional
+        What the centres add to the loss.
+    centers_constraint : str or Constraint, optional
+        What the centres must be after every step of training.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 
@@ -39,6 +43,8 @@ class RadialBasis(Layer):
     Input (batch, features), output (batch, units), centers (units, features). Source: Y. LeCun et
     al., *Gradient-based learning applied to document recognition*, 1998, formula 7.
     """
+
+    regularized = ("centers",)
 
     def __init__(
         self, units: int, centers_initializer: Any = "random_signs", **kwargs: Any
@@ -64,8 +70,8 @@ class RadialBasis(Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Make the centres."""
-        shape = (self.units, self._features(input_shape))
-        self.centers = self.add_weight(shape, self.centers_initializer, name="centers")
+        shape, terms = (self.units, self._features(input_shape)), self.terms_of("centers")
+        self.centers = self.add_weight(shape, self.centers_initializer, name="centers", **terms)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, units)."""

@@ -16,6 +16,7 @@ class TrainableSubsampling(Pooling):
     """Trainable subsampling; the public classes fix the rank."""
 
     operator = "average_pool"
+    regularized = ("coefficient", "bias")
 
     def __init__(
         self,
@@ -43,8 +44,12 @@ class TrainableSubsampling(Pooling):
         """Make a coefficient and a bias for each channel."""
         self.check_input_shape(input_shape)
         shape = (self._channels(input_shape),)
-        self.coefficient = self.add_weight(shape, self.coefficient_initializer, name="coefficient")
-        self.bias = self.add_weight(shape, self.bias_initializer, name="bias")
+        terms = self.terms_of("coefficient")
+        self.coefficient = self.add_weight(
+            shape, self.coefficient_initializer, name="coefficient", **terms
+        )
+        terms = self.terms_of("bias")
+        self.bias = self.add_weight(shape, self.bias_initializer, name="bias", **terms)
 
     def _channels(self, input_shape: Shape) -> int:
         """Return the number of input channels, checked."""
@@ -101,6 +106,10 @@ class TrainableSubsampling1D(TrainableSubsampling):
         "after": f(β mean(x) + b); "before": β mean(f(x + b)).
     coefficient_initializer, bias_initializer : str or Initializer
         How the first values are drawn, one of each for a channel.
+    coefficient_regularizer, bias_regularizer : str or Regularizer, optional
+        What the weights add to the loss.
+    coefficient_constraint, bias_constraint : str or Constraint, optional
+        What the weights must be after every step of training.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 

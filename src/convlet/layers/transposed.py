@@ -117,6 +117,8 @@ class Conv1DTranspose(ConvTranspose):
         Whether each filter adds a bias.
     kernel_initializer, bias_initializer : str or Initializer
         How the first values are drawn.
+    kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint
+        As in `Conv1D`.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 

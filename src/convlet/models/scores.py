@@ -38,7 +38,8 @@ class Scores:
         samples: Samples,
         output_shapes: Sequence[tuple[Any, ...]],
     ) -> None:
-        self._reported, self._loss_weights = compilation.reported_losses, compilation.loss_weights
+        self._reported = compilation.reported_losses
+        self._loss_weights = [*compilation.loss_weights, 1.0]  # the last of the weights' penalty
         self._metrics = [
             (output, compilation.prefix(output), _resolved(identifier, y, shape), weighted)
             for output, (listed, y, shape) in enumerate(
@@ -64,7 +65,7 @@ class Scores:
     def update(
         self, batch: Batch, predictions: Sequence[np.ndarray], losses: Sequence[float]
     ) -> None:
-        """Add a batch; its losses, one for each output, count as often as it has samples."""
+        """Add a batch; its losses, the penalty the last, count as often as it has samples."""
         for output, loss in enumerate(losses):
             self._loss_sums[output] += loss * len(batch)
         self._samples += len(batch)

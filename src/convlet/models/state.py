@@ -9,7 +9,7 @@ import numpy as np
 
 from convlet import arguments, random
 from convlet.engine import Variable
-from convlet.optimizers import Optimizer, Slots, Weight
+from convlet.optimizers import Optimizer, Slots, Step, Weight
 
 _LIMIT = 1 << 63  # counters and seeds are words of random keys
 
@@ -88,6 +88,8 @@ class TrainingState:
     ) -> None:
         """Make one step with every variable that has a gradient, and replace those with an update.
 
+        A variable with a constraint becomes what that makes of the step.
+
         Raises
         ------
         NonFiniteLossError
@@ -98,7 +100,10 @@ class TrainingState:
             for path, g in gradients.items()
         ]
         self.forget_the_way_back()  # if this step fails, the weights of now stay; memory is short
-        steps = optimizer.update_all(before, self.iterations)
+        made = optimizer.update_all(before, self.iterations)
+        steps = [
+            _constrained(step, variables[path]) for path, step in zip(gradients, made, strict=True)
+        ]
         is_finite = {path: bool(np.isfinite(value).all()) for path, value in updates.items()}
         is_finite |= {path: step.is_finite for path, step in zip(gradients, steps, strict=True)}
         for path, finite in is_finite.items():
@@ -142,3 +147,11 @@ class TrainingState:
     def forget_the_way_back(self) -> None:
         """Let go of the weights of before the last step."""
         self._good = {}
+
+
+def _constrained(step: Step, variable: Variable) -> Step:
+    """Return a step with the weight as its constraint wants it."""
+    if variable.constraint is None or not step.is_finite:
+        return step
+    value = variable.constraint.applied(step.value)
+    return Step(value, step.slots, bool(np.isfinite(value).all()))

@@ -25,6 +25,7 @@ from convlet.models.data import (
 )
 from convlet.models.distortion import distorter, distortion_for
 from convlet.models.interrupt import DeferredInterrupt
+from convlet.models.penalties import penalty, with_penalties
 from convlet.models.scores import Scores
 from convlet.models.state import NonFiniteLossError
 
@@ -60,7 +61,10 @@ def _apart_from(x: Sequence[np.ndarray], prediction: np.ndarray) -> np.ndarray:
 def _run_with_loss(
     model: Model, mode: str, batch: Batch
 ) -> tuple[Program, dict[str, np.ndarray], list[float]]:
-    """Return the program, its results, and the loss of each output, 0 where there is none."""
+    """Return the program, its results, and the losses.
+
+    One for each output, 0 where there is none, and in the end what the weights' penalties are.
+    """
     program = model.program(mode, *[array.shape[1:] for array in batch.x])
     feeds = dict(zip(program.inputs, batch.x, strict=True))
     columns = zip(program.loss_feeds, program.outputs, batch.y, batch.weights, strict=True)
@@ -79,17 +83,19 @@ def _run_with_loss(
             0.0 if name is None else float(results[name].sum(dtype=np.float64))
             for name in program.losses
         ]
-    return program, results, losses
+    return program, results, [*losses, penalty(program.variables)]
 
 
 def evaluation_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray]]:
-    """Return the losses of a batch and its predictions, one for each output."""
+    """Return the losses of a batch, the weights' penalty the last, and its predictions."""
     program, results, losses = _run_with_loss(model, "evaluate", batch)
     return losses, [results[name] for name in program.outputs]
 
 
 def train_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray]]:
     """Make one step; return the batch's losses and predictions, both from before it.
+
+    As `evaluation_step` returns them.
 
     Raises
     ------
@@ -104,6 +110,7 @@ def train_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray
         raise NonFiniteLossError(f"the loss became {total}")
     gradients = {path: results[buffer] for path, buffer in program.gradients.items()}
     updates = {path: results[buffer] for path, buffer in program.updates.items()}
+    gradients = with_penalties(gradients, program.variables)
     model.state.update(model.optimizer, program.variables, gradients, updates)
     return losses, [results[name] for name in program.outputs]
 

@@ -22,7 +22,8 @@ class KerasClass(NamedTuple):
     Attributes
     ----------
     theirs : mapping of str to object
-        Arguments that Keras alone has, with the value that asks for nothing.
+        Arguments that Keras alone has, or writes where we do not, with the value that asks for
+        nothing.
     ours : mapping of str to object
         Arguments that we alone have, with the value that Keras's class stands for.
     notes_shape : bool
@@ -35,7 +36,7 @@ class KerasClass(NamedTuple):
 
 
 def _weighted(*weights: str, **more: Any) -> dict[str, Any]:
-    """Return the regularizers and constraints of some weights, which Keras writes as null."""
+    """Return the regularizers and constraints of some weights, null where there are none."""
     kinds = ("regularizer", "constraint")
     return {**{f"{weight}_{kind}": None for weight in weights for kind in kinds}, **more}
 
@@ -129,6 +130,9 @@ INITIALIZERS: Mapping[str, KerasClass] = {
     "RandomNormal": _PLAIN,
     "RandomUniform": _PLAIN,
     "TruncatedNormal": _PLAIN,
+    "Orthogonal": _PLAIN,
+    "OrthogonalInitializer": _PLAIN,
+    "Identity": _PLAIN,
     "VarianceScaling": _FANS,
     "GlorotNormal": _FANS,
     "GlorotUniform": _FANS,
@@ -146,6 +150,23 @@ SAME_INITIALIZERS: Mapping[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 """Ours that Keras has under another name, with that name and what its arguments are then."""
+
+TERMS = ("_regularizer", "_constraint")
+"""How the arguments of both end, which only Keras writes where they are None."""
+
+REGULARIZERS: Mapping[str, KerasClass] = {
+    "L1": _PLAIN,
+    "L1L2": _PLAIN,
+    "L2": _PLAIN,
+    "OrthogonalRegularizer": _PLAIN,
+}
+
+CONSTRAINTS: Mapping[str, KerasClass] = {
+    "MaxNorm": _PLAIN,
+    "MinMaxNorm": _PLAIN,
+    "NonNeg": _PLAIN,
+    "UnitNorm": _PLAIN,
+}
 
 _REDUCED = {"reduction": "sum_over_batch_size"}
 _OVER_LAST = {**_REDUCED, "axis": -1}

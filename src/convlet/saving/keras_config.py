@@ -69,11 +69,16 @@ def _without_neutral(name: str, config: Mapping[str, Any], known: KerasClass) ->
     """Return a configuration without the arguments that Keras alone has; they must say nothing."""
     ours = {}
     for key, value in config.items():
-        if key not in known.theirs:
+        if key not in known.theirs or (_is_term(key) and isinstance(value, dict)):
             ours[key] = value
         elif known.theirs[key] is not ANY and not _is_same(value, known.theirs[key]):
             raise ValueError(f"{name}: {key} is not supported, got {value!r:.80}")
     return ours
+
+
+def _is_term(key: str) -> bool:
+    """Return whether an argument is a weight's regularizer or constraint."""
+    return key.endswith(keras_classes.TERMS) and key != "activity_regularizer"
 
 
 def _is_same(value: Any, neutral: Any) -> bool:
@@ -90,11 +95,16 @@ def _dtype(value: Any) -> Any:
     return config["name"]
 
 
-def _initializer(value: Any) -> Any:
-    """Return our description of an initializer; names stay as they are."""
-    if not isinstance(value, dict):
-        return value
-    return _read(value, "initializer", keras_classes.INITIALIZERS)
+_PARTS: Mapping[str, Table] = {
+    "initializer": keras_classes.INITIALIZERS,
+    "regularizer": keras_classes.REGULARIZERS,
+    "constraint": keras_classes.CONSTRAINTS,
+}
+
+
+def _part(kind: str, value: Any) -> Any:
+    """Return our description of an initializer or the like; names stay as they are."""
+    return _read(value, kind, _PARTS[kind]) if isinstance(value, dict) else value
 
 
 class ModelReader:
@@ -173,7 +183,8 @@ def _value(key: str, value: Any) -> Any:
         return _dtype(value)
     if isinstance(value, dict) and value.get("class_name") == "__numpy__":
         return value["config"].get("value") if isinstance(value.get("config"), dict) else None
-    return _initializer(value) if key.endswith("_initializer") else value
+    kind = key.rpartition("_")[2]
+    return _part(kind, value) if kind in _PARTS else value
 
 
 def _without_batch(config: dict[str, Any]) -> dict[str, Any]:
@@ -306,6 +317,8 @@ def _written_value(layer: Any, name: str, key: str, value: Any) -> Any:
         return _policy(value)
     if key.endswith("_initializer"):
         return _written_initializer(layer.owner, value)
+    if _is_term(key) and value is not None:
+        return _written_object(layer.owner, key.rpartition("_")[2], value)
     return value
 
 
@@ -327,6 +340,8 @@ def _written_initializer(owner: str, description: Mapping[str, Any]) -> dict[str
 
 _OBJECTS: Mapping[str, tuple[str, Table]] = {
     "initializer": ("keras.initializers", keras_classes.INITIALIZERS),
+    "regularizer": ("keras.regularizers", keras_classes.REGULARIZERS),
+    "constraint": ("keras.constraints", keras_classes.CONSTRAINTS),
     "loss": ("keras.losses", keras_classes.LOSSES),
     "metric": ("keras.metrics", keras_classes.METRICS),
     "optimizer": ("keras.optimizers", keras_classes.OPTIMIZERS),
