@@ -31,6 +31,7 @@ def graph(dtype: str = "float32", **options: str) -> Model:
 # One example of every layer: what makes it, and the shape of a sample that it takes.
 EXAMPLES = {
     "Activation": (lambda **k: layers.Activation("tanh", **k), (3, 2)),
+    "AlphaDropout": (lambda **k: layers.AlphaDropout(0.1, seed=1, **k), (3, 4)),
     "AveragePooling1D": (lambda **k: layers.AveragePooling1D(2, padding="same", **k), (5, 2)),
     "AveragePooling2D": (lambda **k: layers.AveragePooling2D((2, 3), 2, **k), (5, 6, 2)),
     "AveragePooling3D": (lambda **k: layers.AveragePooling3D(2, 1, "same", **k), (3, 2, 4, 2)),
@@ -76,6 +77,7 @@ EXAMPLES = {
     "ELU": (lambda **k: layers.ELU(0.7, **k), (3, 4)),
     "Flatten": (lambda **k: layers.Flatten(**k), (3, 2, 2)),
     "Functional": (graph, (4, 4, 2)),
+    "GaussianDropout": (lambda **k: layers.GaussianDropout(0.3, seed=2, **k), (3, 2)),
     "GaussianNoise": (lambda **k: layers.GaussianNoise(0.3, seed=2, **k), (3, 2)),
     "GlobalAveragePooling1D": (lambda **k: layers.GlobalAveragePooling1D(**k), (5, 2)),
     "GlobalAveragePooling2D": (

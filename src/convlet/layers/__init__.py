@@ -52,6 +52,8 @@ from convlet.layers.moving import (
     ZeroPadding3D,
 )
 from convlet.layers.noise import (
+    AlphaDropout,
+    GaussianDropout,
     GaussianNoise,
     SpatialDropout1D,
     SpatialDropout2D,
@@ -127,6 +129,7 @@ registry = Registry("layer", Layer)
 for _layer in (
     Activation,
     Add,
+    AlphaDropout,
     Average,
     AveragePooling1D,
     AveragePooling2D,
@@ -148,6 +151,7 @@ for _layer in (
     Dropout,
     ELU,
     Flatten,
+    GaussianDropout,
     GaussianNoise,
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
@@ -218,6 +222,7 @@ __all__ = [
     "ELU",
     "Activation",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -247,6 +252,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",

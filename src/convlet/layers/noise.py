@@ -1,9 +1,12 @@
-"""Layers that draw while training and do nothing otherwise: dropout by channel, and noise."""
+"""Layers that draw while training and do nothing otherwise: dropout of several kinds, and noise."""
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import Any
+
+import numpy as np
 
 from convlet import arguments
 from convlet.engine import Buffer, Builder
@@ -128,3 +131,115 @@ class GaussianNoise(Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""
         return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
+
+
+class RateDropout(Layer):
+    """What the kinds of dropout share that keep mean and variance; subclasses define ``draw``."""
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = arguments.real(self.owner, "rate", rate, 0, below=1)
+        self.seed = None if seed is None else arguments.integer(self.owner, "seed", seed, 0)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's shape."""
+        return input_shape
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append what is drawn when training, otherwise nothing."""
+        return self.draw(builder, x) if builder.training and self.rate > 0 else x
+
+    def draw(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append what is done while training."""
+        raise NotImplementedError
+
+    def rescale(self, builder: Builder, x: Buffer, scale: float, offset: float) -> Buffer:
+        """Append ``scale * x + offset``."""
+        numbers = {"scale": np.array(scale, self.dtype), "offset": np.array(offset, self.dtype)}
+        return builder.apply("rescale", x, shape=x.shape, **numbers)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the layer again."""
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+class GaussianDropout(RateDropout):
+    """Multiplies by normal noise of mean 1 while training; does nothing otherwise.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1): the noise's standard deviation is sqrt(rate / (1 - rate)), that of `Dropout`'s
+        factors.
+    seed : int, optional
+        Tells apart the noise of networks that are trained with one random seed.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form.
+
+    Notes
+    -----
+    Source: Srivastava et al., 2014, section 10. The noise is that of `convlet.ops.gaussian_noise`.
+    """
+
+    def draw(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append ones, the noise on them, and the product with the input."""
+        factors = builder.apply(
+            "gaussian_noise",
+            self.rescale(builder, x, 0.0, 1.0),
+            builder.random(),
+            shape=x.shape,
+            stddev=math.sqrt(self.rate / (1 - self.rate)),
+            layer=layer_number(builder, self.seed),
+        )
+        return builder.apply("multiply", x, factors, shape=x.shape)
+
+
+# of selu: α and λ of Klambauer et al., 2017, formula 14
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+class AlphaDropout(RateDropout):
+    """Dropout for selu, while training: units drop to its lower limit, and moments stay.
+
+    y = a (x m + α' (1 - m)) + b, the mask m being 0 with probability ``rate`` and otherwise 1, and
+    α' = -λα what selu tends to. With a = ((1 - rate) (1 + rate α'²))^-½ and b = -a rate α', inputs
+    of mean 0 and variance 1 keep both.
+
+    Parameters
+    ----------
+    rate : float
+        Probability, in [0, 1), that a unit is dropped.
+    seed : int, optional
+        Tells apart the masks of networks that are trained with one random seed.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form.
+
+    Notes
+    -----
+    Source: Klambauer et al., *Self-normalizing neural networks*, 2017. The mask is `Dropout`'s; see
+    `convlet.ops.dropout`.
+    """
+
+    def draw(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append a (1 - rate) (x - α'), whose dropout is a m (x - α'), and a α' + b to be added."""
+        limit, kept = -_SELU_SCALE * _SELU_ALPHA, 1 - self.rate
+        a = (kept * (1 + self.rate * limit**2)) ** -0.5
+        dropped = builder.apply(
+            "dropout",
+            self.rescale(builder, x, a * kept, -a * kept * limit),
+            builder.random(),
+            shape=x.shape,
+            rate=self.rate,
+            layer=layer_number(builder, self.seed),
+        )
+        return self.rescale(builder, dropped, 1.0, a * limit * kept)

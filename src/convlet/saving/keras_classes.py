@@ -63,6 +63,7 @@ _SHAPED = KerasClass(notes_shape=True)
 LAYERS: Mapping[str, KerasClass] = {
     "Activation": _PLAIN,
     "Add": _SHAPED,
+    "AlphaDropout": KerasClass({"noise_shape": None}),
     "Average": _SHAPED,
     "AveragePooling1D": _ON_GRID,
     "AveragePooling2D": _ON_GRID,
@@ -84,6 +85,7 @@ LAYERS: Mapping[str, KerasClass] = {
     "Dropout": KerasClass({"noise_shape": None}),
     "ELU": _PLAIN,
     "Flatten": _SHAPED_GRID,
+    "GaussianDropout": _PLAIN,
     "GaussianNoise": _PLAIN,
     "GlobalAveragePooling1D": _ON_GRID,
     "GlobalAveragePooling2D": _ON_GRID,
