@@ -131,6 +131,10 @@ EXAMPLES = {
     "MaxPooling1D": (lambda **k: layers.MaxPooling1D(3, 2, "same", **k), (6, 2)),
     "MaxPooling2D": (lambda **k: layers.MaxPooling2D(2, **k), (5, 4, 2)),
     "MaxPooling3D": (lambda **k: layers.MaxPooling3D((1, 2, 2), **k), (2, 4, 3, 2)),
+    "Normalization": (
+        lambda **k: layers.Normalization(-1, [0.5, -1.0], [0.25, 4.0], **k),
+        (3, 2),
+    ),
     "Permute": (lambda **k: layers.Permute((2, 3, 1), **k), (3, 4, 2)),
     "OrbitMaxPooling": (lambda **k: layers.OrbitMaxPooling(3, **k), (2, 2, 6)),
     "PReLU": (lambda **k: layers.PReLU("glorot_normal", shared_axes=2, **k), (4, 3, 2)),
@@ -169,6 +173,7 @@ EXAMPLES = {
         (2, 3, 2),
     ),
     "UpSampling3D": (lambda **k: layers.UpSampling3D((1, 2, 2), **k), (2, 2, 1, 2)),
+    "Whitening": (lambda **k: layers.Whitening("pca", components=3, **k), (5,)),
     "ZeroPadding1D": (lambda **k: layers.ZeroPadding1D((1, 2), **k), (4, 2)),
     "ZeroPadding2D": (lambda **k: layers.ZeroPadding2D(((1, 0), (2, 1)), **k), (3, 2, 2)),
     "ZeroPadding3D": (lambda **k: layers.ZeroPadding3D((1, 0, 2), **k), (2, 3, 2, 2)),

@@ -64,10 +64,11 @@ def test_a_training_step_lowers_the_loss_and_moves_every_trainable_weight(exampl
     model = Sequential([layers.Input(shape), layer, layers.Flatten(), layers.Dense(1)])
     model.compile(optimizers.SGD(0.05), "mse")
     x, y = samples(shape), np.array([1.0, -1.0, 0.5])
-    before = model.get_weights()
+    before = [variable.value for variable in model.trainable_weights]
     first = model.train_on_batch(x, y)
     assert model.test_on_batch(x, y) < first
-    assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+    after = [variable.value for variable in model.trainable_weights]
+    assert all((a != b).any() for a, b in zip(before, after, strict=True))
 
 
 def test_an_untrainable_layer_keeps_its_weights(example):

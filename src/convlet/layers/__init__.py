@@ -18,6 +18,7 @@ from convlet.layers.depthwise import (
     SeparableConv1D,
     SeparableConv2D,
 )
+from convlet.layers.fitted import Normalization
 from convlet.layers.graph import KerasTensor
 from convlet.layers.group import GroupConv2D, GroupPooling2D
 from convlet.layers.layer import Layer
@@ -102,6 +103,7 @@ from convlet.layers.subsampling import (
     TrainableSubsampling3D,
 )
 from convlet.layers.transposed import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+from convlet.layers.whitening import Whitening
 from convlet.serialization import Registry
 
 # Keras's second names
@@ -182,6 +184,7 @@ for _layer in (
     Maximum,
     Minimum,
     Multiply,
+    Normalization,
     Permute,
     OrbitMaxPooling,
     PReLU,
@@ -208,6 +211,7 @@ for _layer in (
     UpSampling1D,
     UpSampling2D,
     UpSampling3D,
+    Whitening,
     ZeroPadding1D,
     ZeroPadding2D,
     ZeroPadding3D,
@@ -295,6 +299,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "OrbitMaxPooling",
     "PReLU",
     "Permute",
@@ -326,6 +331,7 @@ __all__ = [
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "Whitening",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

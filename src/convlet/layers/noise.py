@@ -155,8 +155,8 @@ class RateDropout(Layer):
 
     def rescale(self, builder: Builder, x: Buffer, scale: float, offset: float) -> Buffer:
         """Append ``scale * x + offset``."""
-        numbers = {"scale": np.array(scale, self.dtype), "offset": np.array(offset, self.dtype)}
-        return builder.apply("rescale", x, shape=x.shape, **numbers)
+        factor, added = np.array(scale, self.dtype), np.array(offset, self.dtype)
+        return builder.apply("rescale", x, shape=x.shape, scale=factor, offset=added)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""

@@ -26,6 +26,7 @@ from convlet.serialization import snake_case
 _OPTIMIZER = "optimizer/vars"
 _FIXED = 2  # arrays of an optimizer that are there for any weights: steps and learning rate
 _UNUSED = ("seed_generator",)  # in a layer's group; ours draw from generators of their own
+_COUNTING = ("normalization",)  # layers whose last array is a number that Keras no longer uses
 
 # A group and its links take 1 to 3 KB, a weights file of 12 layers without weights 29 KB.
 _BYTES_BESIDES, _BYTES_PER_LAYER = 2**16, 2**14
@@ -46,11 +47,14 @@ class Place(NamedTuple):
         The layer's name.
     weights : list of str
         The paths of its weights in our model, in order.
+    counts : bool
+        Whether a number follows them in the file that has no meaning.
     """
 
     group: str
     name: str
     weights: list[str]
+    counts: bool = False
 
 
 def places(model: Any, group: str = "", path: str = "") -> Iterator[Place]:
@@ -65,7 +69,8 @@ def places(model: Any, group: str = "", path: str = "") -> Iterator[Place]:
         if hasattr(layer, "layers"):
             yield from places(layer, below, own)
         else:
-            yield Place(below, layer.name, [own + name for name in layer.named_weights()])
+            weights = [own + name for name in layer.named_weights()]
+            yield Place(below, layer.name, weights, bool(weights) and kind in _COUNTING)
 
 
 def _joined(*parts: str) -> str:
@@ -117,6 +122,7 @@ def as_hdf5(
     with h5py().File(buffer, "w") as file:
         for place in places(model):
             arrays = [weights[path] for path in place.weights]
+            arrays += [np.zeros((), np.int32)] * place.counts
             _write_group(file, _joined(place.group, "vars"), place.name, arrays)
         if optimizer is not None:
             _write_group(file, _OPTIMIZER, model.optimizer.name, optimizer)
@@ -159,12 +165,12 @@ class KerasWeights:
         self._check_layers({place.group for place in places(model)})
         for place in places(model):
             found = self._arrays_in(_joined(place.group, "vars"))
-            if len(found) != len(place.weights):
+            if len(found) != len(place.weights) + place.counts:
                 raise ValueError(
                     f"the weights file has {len(found)} arrays for {place.name!r}, needed are "
-                    f"{len(place.weights)}"
+                    f"{len(place.weights) + place.counts}"
                 )
-            for path, array in zip(place.weights, found, strict=True):
+            for path, array in zip(place.weights, found, strict=not place.counts):
                 self._arrays[path] = array
                 self.weights[path] = array.dtype.name, array.shape
 

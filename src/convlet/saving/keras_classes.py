@@ -103,6 +103,7 @@ LAYERS: Mapping[str, KerasClass] = {
     "Maximum": _SHAPED,
     "Minimum": _SHAPED,
     "Multiply": _SHAPED,
+    "Normalization": _SHAPED,
     "PReLU": KerasClass(_weighted("alpha"), notes_shape=True),
     "Permute": _SHAPED,
     "ReLU": _PLAIN,
