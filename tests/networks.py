@@ -31,6 +31,10 @@ def graph(dtype: str = "float32", **options: str) -> Model:
 # One example of every layer: what makes it, and the shape of a sample that it takes.
 EXAMPLES = {
     "Activation": (lambda **k: layers.Activation("tanh", **k), (3, 2)),
+    "ActivityRegularization": (
+        lambda **k: layers.ActivityRegularization(0.01, 0.02, **k),
+        (3, 2),
+    ),
     "AlphaDropout": (lambda **k: layers.AlphaDropout(0.1, seed=1, **k), (3, 4)),
     "AveragePooling1D": (lambda **k: layers.AveragePooling1D(2, padding="same", **k), (5, 2)),
     "AveragePooling2D": (lambda **k: layers.AveragePooling2D((2, 3), 2, **k), (5, 6, 2)),

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import special
 
 from convlet import Model, Sequential, layers, load_model, optimizers, regularizers
-from convlet.regularizers import L1, L1L2, L2, OrthogonalRegularizer, Regularizer
+from convlet.regularizers import L1, L1L2, L2, KLSparsity, OrthogonalRegularizer, Regularizer
 from numerics import central_difference, normal
 
-W = normal(4, 3)
+W = normal(4, 3) / 4 + 0.5  # as activations of a sigmoid
 
 
 def pairs(rows: np.ndarray) -> float:
@@ -25,10 +26,16 @@ def pairs(rows: np.ndarray) -> float:
     return float(np.mean(cosines))
 
 
+def divergence(means: np.ndarray) -> float:
+    """Return the divergence of 0.2 from each mean, by SciPy's x log(x / y)."""
+    return float((special.rel_entr(0.2, means) + special.rel_entr(0.8, 1 - means)).sum())
+
+
 VALUES = [
     (L1(0.3), 0.3 * np.abs(W).sum()),
     (L2(0.3), 0.3 * (W**2).sum()),
     (L1L2(0.2, 0.5), 0.2 * np.abs(W).sum() + 0.5 * (W**2).sum()),
+    (KLSparsity(0.2, 3.0), 4 * 3.0 * divergence(W.mean(axis=0))),
     (OrthogonalRegularizer(0.7), 0.7 * pairs(W)),
     (OrthogonalRegularizer(0.7, "columns"), 0.7 * pairs(W.T)),
 ]
@@ -105,13 +112,20 @@ class Wrong(Regularizer):
         (lambda: L1(-0.1), "L1: l1 must be a number of at least 0, got -0.1"),
         (lambda: L2("x"), "L2: l2 must be a number of at least 0, got 'x'"),
         (lambda: L1L2(l2=np.inf), "L1L2: l2 must be a number of at least 0, got inf"),
+        (lambda: KLSparsity(0), "KLSparsity: target must be a number between 0 and 1, got 0"),
+        (lambda: KLSparsity(1), "target must be a number of at least 0 and below 1, got 1"),
+        (lambda: KLSparsity(weight=-1), "weight must be a number of at least 0, got -1"),
+        (lambda: KLSparsity()(np.ones(3)), "KLSparsity needs at least 2 axes, got shape (3,)"),
         (lambda: OrthogonalRegularizer(mode="row"), "mode must be one of 'rows', 'columns', got"),
         (
             lambda: OrthogonalRegularizer()(np.ones(3)),
             "OrthogonalRegularizer needs weights of 2 axes, got shape (3,)",
         ),
         (lambda: L2()("x"), "L2: x must be an array of numbers, got one of <U1"),
-        (lambda: regularizers.get("l3"), "regularizer: unknown 'l3'; known are l1, l1l2, l2, orth"),
+        (
+            lambda: regularizers.get("l3"),
+            "regularizer: unknown 'l3'; known are kl_sparsity, l1, l1l2",
+        ),
         (lambda: regularizers.get(np.sum), "a function needs its gradient, too: a subclass of Reg"),
         (lambda: Wrong()(W), "Wrong: call must return one number, got float64 of shape (4, 3)"),
         (

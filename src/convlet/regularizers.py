@@ -1,7 +1,8 @@
-"""Penalties on weights, which training adds to the loss: Keras's names, arguments and values.
+"""Penalties, which training adds to the loss: Keras's names, arguments and values.
 
-A layer takes one for each of its weights, ``kernel_regularizer="l2"``. The reported loss holds all
-penalties, and each weight's gradient that of its own.
+A layer takes one for each of its weights, ``kernel_regularizer="l2"``, and one for its output,
+``activity_regularizer``, whose penalty is divided by the number of samples in the batch. The
+reported loss holds all penalties.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import numpy as np
 from convlet import arguments
 from convlet.serialization import Configurable, Registry
 
+_LEAST_MEAN = 1e-7  # Keras's epsilon
 _SHORTEST = 1e-6  # vectors shorter than that are divided by it: Keras's root of 1e-12
 
 
 class Regularizer(Configurable):
     """The base of all regularizers; one's own defines ``call`` and ``gradient``.
+
+    What is said of weights goes for activations, too, whose first axis is the samples'.
 
     One that penalizes the square of the weights' sum::
 
@@ -219,11 +223,63 @@ class OrthogonalRegularizer(Regularizer):
         return rows if self.mode == "rows" else rows.T
 
 
+class KLSparsity(Regularizer):
+    """Lets each unit be active as rarely as wished: the penalty of a sparse autoencoder.
+
+    As the ``activity_regularizer`` of a layer with a sigmoid it adds, for each batch,
+
+        weight Σ_j KL(ρ || ρ_j),    KL = ρ log(ρ / ρ_j) + (1 - ρ) log((1 - ρ) / (1 - ρ_j)),
+
+    ρ_j being the mean activation of unit j over the batch, and over the positions of a grid. Called
+    by itself it gives n times as much, n the length of the first axis, by which layers divide.
+
+    Parameters
+    ----------
+    target : float, default 0.05
+        ρ, between 0 and 1.
+    weight : float, default 1.0
+        At least 0.
+
+    Notes
+    -----
+    Keras has no such regularizer. Means are taken to lie between 1e-7 and 1 - 1e-7. Source: A. Ng,
+    *Sparse autoencoder*, CS294A lecture notes, 2011; lecture 001, "sparse autoencoder".
+    """
+
+    def __init__(self, target: float = 0.05, weight: float = 1.0) -> None:
+        self.target = arguments.real("KLSparsity", "target", target, 0, below=1)
+        if self.target == 0:
+            raise arguments.invalid("KLSparsity", "target", "a number between 0 and 1", target)
+        self.weight = arguments.real("KLSparsity", "weight", weight, 0)
+
+    def check_shape(self, owner: str, shape: tuple[int, ...]) -> None:
+        """Raise a ValueError unless there is an axis of samples and one of units."""
+        if len(shape) < 2:
+            raise ValueError(f"{owner}: KLSparsity needs at least 2 axes, got shape {shape}")
+
+    def _means(self, x: np.ndarray) -> np.ndarray:
+        means = x.reshape(-1, x.shape[-1]).mean(axis=0, dtype=np.float64)
+        return np.clip(means, _LEAST_MEAN, 1 - _LEAST_MEAN)
+
+    def call(self, x: np.ndarray) -> float:
+        """Return n times the weighted sum of divergences."""
+        ρ, means = self.target, self._means(x)
+        divergence = ρ * np.log(ρ / means) + (1 - ρ) * np.log((1 - ρ) / (1 - means))
+        return len(x) * self.weight * float(divergence.sum())
+
+    def gradient(self, x: np.ndarray) -> np.ndarray:
+        """Return n times weight (-ρ / ρ_j + (1 - ρ) / (1 - ρ_j)), shared out."""
+        ρ, means = self.target, self._means(x)
+        by_means = (1 - ρ) / (1 - means) - ρ / means
+        share = len(x) * self.weight * x.shape[-1] / x.size
+        return np.broadcast_to(share * by_means, x.shape)
+
+
 # Keras's second names
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 _registry = Registry("regularizer", Regularizer)
-for _class in (L1, L2, L1L2, OrthogonalRegularizer):
+for _class in (KLSparsity, L1, L2, L1L2, OrthogonalRegularizer):
     _registry.register(_class)
 
 

@@ -92,7 +92,7 @@ ARGUMENTS = [
     (lambda: L.PReLU("slopes"), "alpha_initializer: initializer: unknown 'slopes'"),
     (
         lambda: L.PReLU(alpha_regularizer="l3"),
-        "PReLU 'p_re_lu': alpha_regularizer: regularizer: unknown 'l3'; known are l1, l1l2, l2, ",
+        "PReLU 'p_re_lu': alpha_regularizer: regularizer: unknown 'l3'; known are kl_sparsity, l1",
     ),
     (
         lambda: L.PReLU(shared_axes=(1, 3))(np.ones((2, 3, 4))),

@@ -20,10 +20,14 @@ class Builder:
     ----------
     training : bool
         Whether the program is for training; a layer such as dropout does nothing otherwise.
+    scoring : bool
+        Whether losses are wanted, and what layers add to them.
     """
 
-    def __init__(self, training: bool = False) -> None:
+    def __init__(self, training: bool = False, scoring: bool = False) -> None:
         self.training = training
+        self.scoring = scoring
+        self.penalties: list[str] = []
         self.instructions: list[Instruction] = []
         self.buffers: dict[str, Buffer] = {}
         self.feeds: list[str] = []
@@ -91,6 +95,11 @@ class Builder:
     def update(self, variable: Variable, value: Buffer) -> None:
         """Let a training step replace a variable's value by what a buffer then holds."""
         self.updates[self.parameter(variable).name] = value.name
+
+    def penalize(self, x: Buffer, regularizer: Any) -> None:
+        """Let a buffer's penalty, divided by the number of images, be added to the loss."""
+        value = self.apply("penalty", x, shape=(), per_image=False, regularizer=regularizer)
+        self.penalties.append(value.name)
 
     def tied(self, variable: Variable, index: np.ndarray) -> Buffer:
         """Return the buffer of a kernel that is laid out from a variable; see `convlet.ops.tie`."""

@@ -63,7 +63,14 @@ _NORMALIZATIONS = (
 )
 _RESHAPES = ("reshape", "reshape_gradient")
 _TRANSPOSED = ("conv_input_gradient", "conv_transpose", "dense_input_gradient")
-_PYTHON = ("python", "python_gradient", "loss", "loss_gradient")
+_PYTHON = (
+    "python",
+    "python_gradient",
+    "loss",
+    "loss_gradient",
+    "penalty",
+    "penalty_gradient",
+)
 
 
 @dataclass

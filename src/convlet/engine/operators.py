@@ -231,7 +231,7 @@ OPERATORS: dict[str, Operator] = {
     "minimum_gradient": Operator(ops.minimum_gradient, "δ x y", "δx δy"),
     "concatenate": Operator(ops.concatenate, "*x", "y", (Gradient("*x", "concatenate_gradient"),)),
     "concatenate_gradient": Operator(ops.concatenate_gradient, "δ", "*δx"),
-    # Python code: losses, and layers written by users
+    # Python code: losses, penalties, and layers written by users
     "loss": Operator(
         python_code.loss,
         "prediction targets weights",
@@ -245,6 +245,14 @@ OPERATORS: dict[str, Operator] = {
         "δprediction",
         whole_batch=True,
     ),
+    "penalty": Operator(
+        python_code.penalty,
+        "x",
+        "value",
+        (Gradient("x", "penalty_gradient", "x"),),
+        whole_batch=True,
+    ),
+    "penalty_gradient": Operator(python_code.penalty_gradient, "x", "δx", whole_batch=True),
     "python": Operator(
         python_code.call,
         "x *weights",

@@ -65,7 +65,7 @@ def plan(builder: Builder, output: Buffer, loss: Any = None) -> Program:
 def plan_heads(builder: Builder, heads: Sequence[Head]) -> Program:
     """Return the program of the network that ``builder`` has walked through.
 
-    What training lowers is J = Σ weight * loss, over the heads that have a loss.
+    What training lowers is J = Σ weight * loss, over the heads that have a loss, and penalties.
 
     Parameters
     ----------
@@ -83,6 +83,7 @@ def plan_heads(builder: Builder, heads: Sequence[Head]) -> Program:
     weights = {
         name: head.weight for name, head in zip(losses, heads, strict=True) if name is not None
     }
+    weights |= dict.fromkeys(builder.penalties, 1.0)
     if weights and builder.training:
         differentiation = _Differentiation(builder)
         gradients = differentiation.run(forward, weights)
@@ -97,6 +98,7 @@ def plan_heads(builder: Builder, heads: Sequence[Head]) -> Program:
         tuple(head.output.name for head in heads),
         tuple(losses),
         dict(builder.updates),
+        tuple(builder.penalties),
     )
 
 

@@ -97,6 +97,8 @@ class Program:
     updates : mapping of str to str
         For each variable's buffer that a training step replaces without a gradient, such as a
         moving average, the buffer of its next value.
+    penalties : tuple of str
+        What layers' outputs add to the loss.
     """
 
     forward: tuple[Instruction, ...]
@@ -108,6 +110,7 @@ class Program:
     outputs: tuple[str, ...]
     losses: tuple[str | None, ...]
     updates: Mapping[str, str] = field(default_factory=dict)
+    penalties: tuple[str, ...] = ()
 
     @property
     def instructions(self) -> tuple[Instruction, ...]:
@@ -148,7 +151,7 @@ class Program:
         """Buffers that outlive a run."""
         losses = (loss for loss in self.losses if loss is not None)
         new = (*self.gradients.values(), *self.updates.values())
-        return frozenset((*self.outputs, *losses, *new))
+        return frozenset((*self.outputs, *losses, *self.penalties, *new))
 
     @cached_property
     def releases(self) -> tuple[tuple[str, ...], ...]:

@@ -1,4 +1,4 @@
-"""Instructions that call Python objects: losses, and layers that users write themselves.
+"""Instructions that call Python objects: losses, penalties, and layers that users write.
 
 A loss has ``call(targets, prediction)`` and ``gradient(targets, prediction)``; a user's layer
 ``call(x, *weights)`` and ``gradient(x, *weights, y, output_gradient)``. What these return is
@@ -70,6 +70,19 @@ def loss_gradient(
     shares = _shares(weights, values, prediction)
     shares = shares.reshape(shares.shape + (1,) * (gradient.ndim - shares.ndim))
     return gradient * shares.astype(gradient.dtype)
+
+
+def penalty(x: np.ndarray, regularizer: Any) -> np.ndarray:
+    """Return the penalty on activations, divided by the number of images, as Keras does."""
+    (given,) = _read_only(x)
+    return np.asarray(regularizer(given) / len(x), x.dtype)
+
+
+def penalty_gradient(x: np.ndarray, regularizer: Any) -> np.ndarray:
+    """Return the gradient of `penalty` by the activations."""
+    (given,) = _read_only(x)
+    gradient: np.ndarray = regularizer.checked_gradient(given) / x.dtype.type(len(x))
+    return gradient
 
 
 def _checked(layer: Any, what: str, value: object, like: np.ndarray, shape: object) -> np.ndarray:

@@ -11,7 +11,15 @@ from convlet.layers.activation import (
 )
 from convlet.layers.connected import TableConv1D, TableConv2D, TableConv3D
 from convlet.layers.convolution import Conv1D, Conv2D, Conv3D
-from convlet.layers.core import Dense, Dropout, Flatten, Input, InputLayer, Rescaling
+from convlet.layers.core import (
+    ActivityRegularization,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    InputLayer,
+    Rescaling,
+)
 from convlet.layers.depthwise import (
     DepthwiseConv1D,
     DepthwiseConv2D,
@@ -130,6 +138,7 @@ GlobalAvgPool1D, GlobalAvgPool2D, GlobalAvgPool3D = (
 registry = Registry("layer", Layer)
 for _layer in (
     Activation,
+    ActivityRegularization,
     Add,
     AlphaDropout,
     Average,
@@ -225,6 +234,7 @@ __all__ = [
     "ACTIVATIONS",
     "ELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "AlphaDropout",
     "Average",

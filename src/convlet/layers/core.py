@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from convlet import arguments, initializers
+from convlet import arguments, initializers, regularizers
 from convlet.engine import Buffer, Builder
 from convlet.layers.activation import activation_name, trace_activation
 from convlet.layers.graph import KerasTensor, Node
@@ -26,6 +26,8 @@ class InputLayer(Layer):
     **kwargs
         ``name`` and ``dtype`` of `Layer`.
     """
+
+    penalizes_output = False
 
     def __init__(self, shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -225,6 +227,37 @@ class Dropout(Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+class ActivityRegularization(Layer):
+    """Gives its input as it is, which adds (l1 Σ|x| + l2 Σx²) / samples to the loss.
+
+    Parameters
+    ----------
+    l1, l2 : float, default 0.0
+        The factors, at least 0.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
+    """
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        self.l1 = arguments.real("ActivityRegularization", "l1", l1, 0)
+        self.l2 = arguments.real("ActivityRegularization", "l2", l2, 0)
+        super().__init__(activity_regularizer=regularizers.L1L2(self.l1, self.l2), **kwargs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's shape."""
+        return input_shape
+
+    def trace(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append nothing."""
+        return x
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the layer again."""
+        config = {**super().get_config(), "l1": self.l1, "l2": self.l2}
+        del config["activity_regularizer"]
+        return config
 
 
 class Rescaling(Layer):

@@ -23,7 +23,6 @@ _FLOAT_TYPES = ("float32", "float64")
 
 # Keras's arguments that may be spelled out as long as they ask for nothing: None, or these values.
 _NEUTRAL: dict[str, tuple[str | bool | float, ...]] = {
-    "activity_regularizer": (),
     "data_format": ("channels_last",),
     "noise_shape": (),
     "renorm": (False,),
@@ -64,7 +63,7 @@ def _refuse(cls: type[Layer], unknown: dict[str, Any]) -> None:
             if value is None or any(type(value) is type(v) and value == v for v in _NEUTRAL[name]):
                 continue
             raise ValueError(f"{cls.__name__}: {name} is not supported, got {value!r}")
-        known = [*constructor_parameters(cls), *term_names(cls.regularized)]
+        known = [*constructor_parameters(cls), *term_names(cls)]
         close = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
         raise ValueError(f"{cls.__name__}: unknown argument {name!r}; {hint}")
@@ -99,10 +98,17 @@ class Layer(Configurable):
         The float type it computes in; by default `convlet.config.floatx`.
     input_shape : tuple, optional
         For the first layer of a `Sequential`: shape of one sample, None for sizes left open.
+    activity_regularizer : str or Regularizer, optional
+        What its output adds to the loss, divided by the number of samples in the batch.
     """
+
+    activity_regularizer: Any
 
     # its weights that may have a regularizer and a constraint, as the arguments call them
     regularized: tuple[str, ...] = ()
+
+    # whether its output may have a regularizer
+    penalizes_output = True
 
     # whether it is called on a list of inputs
     takes_several = False
@@ -114,7 +120,7 @@ class Layer(Configurable):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _noting(vars(cls)["build"])  # type: ignore[assignment]
-        cls.only_in_config = cls.only_in_config.union(term_names(cls.regularized))
+        cls.only_in_config = cls.only_in_config.union(term_names(cls))
 
     def __init__(
         self,
@@ -126,7 +132,7 @@ class Layer(Configurable):
         **unknown: Any,
     ) -> None:
         cls = type(self).__name__
-        terms = {term: unknown.pop(term, None) for term in term_names(self.regularized)}
+        terms = {term: unknown.pop(term, None) for term in term_names(self)}
         _refuse(type(self), unknown)
         if name is not None and not _is_name(name):
             raise arguments.invalid(cls, "name", "a string without '/' and white space", name)
@@ -390,6 +396,14 @@ class Layer(Configurable):
             output_shape=shape,
             keywords=keywords,
         )
+
+    def trace_penalized(self, builder: Builder, x: Any) -> Any:
+        """Append the layer's instructions and, where there are losses, its output's penalty."""
+        outputs = self.trace(builder, x)
+        if self.penalizes_output and self.activity_regularizer is not None and builder.scoring:
+            self.activity_regularizer.check_shape(self.owner, (0, *outputs.shape))
+            builder.penalize(outputs, self.activity_regularizer)
+        return outputs
 
     def _check_signature(self, weights: int, keywords: dict[str, bool]) -> None:
         """Raise a ValueError unless `call` takes the input and each weight."""

@@ -1,12 +1,13 @@
-"""Regularizers and constraints of a layer's weights: two arguments for each, in one place.
+"""Regularizers and constraints of a layer's weights, and of its output, in one place.
 
 A layer names its weights in ``regularized``, as Keras's arguments call them, and has the arguments
-``<weight>_regularizer`` and ``<weight>_constraint`` then, and attributes of these names.
+``<weight>_regularizer`` and ``<weight>_constraint`` then, and attributes of these names. All layers
+but models and inputs have ``activity_regularizer``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from convlet import constraints, regularizers
@@ -14,9 +15,10 @@ from convlet import constraints, regularizers
 KINDS: Mapping[str, Any] = {"regularizer": regularizers, "constraint": constraints}
 
 
-def term_names(weights: Iterable[str]) -> list[str]:
-    """Return the names of the arguments for some weights."""
-    return [f"{weight}_{kind}" for weight in weights for kind in KINDS]
+def term_names(layer: Any) -> list[str]:
+    """Return the names of a layer's arguments, or of a layer class's."""
+    of_output = ["activity_regularizer"] if layer.penalizes_output else []
+    return [*(f"{weight}_{kind}" for weight in layer.regularized for kind in KINDS), *of_output]
 
 
 def _kind(name: str) -> str:
@@ -39,7 +41,7 @@ def read_term(owner: str, name: str, value: Any) -> Any:
 
 def written_terms(layer: Any) -> dict[str, Any]:
     """Return a layer's regularizers and constraints as JSON types, without those that are None."""
-    chosen = {name: getattr(layer, name) for name in term_names(layer.regularized)}
+    chosen = {name: getattr(layer, name) for name in term_names(layer)}
     return {
         name: KINDS[_kind(name)].serialize(value)
         for name, value in chosen.items()

@@ -257,7 +257,7 @@ class Functional(Model):
 
         def apply(node: Node, x: Any) -> Buffer:
             with builder.scope(node.layer.name), builder.as_if(node.training):
-                return node.layer.trace(builder, x)
+                return node.layer.trace_penalized(builder, x)
 
         return self._pass_on(x, apply)
 

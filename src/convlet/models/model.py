@@ -50,6 +50,8 @@ class Model(Layer):
         A callback sets it to end training after the current batch.
     """
 
+    penalizes_output = False
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Return a `Functional` where `Model` itself is called with inputs and outputs."""
         if cls is Model and (args or {"inputs", "outputs"}.intersection(kwargs)):
@@ -276,7 +278,7 @@ class Model(Layer):
                     f"{self.owner}: program needs a shape for each input, "
                     f"{len(self.input_names)}, got {len(shapes)}"
                 )
-            builder = Builder(training=mode == "train")
+            builder = Builder(training=mode == "train", scoring=mode != "predict")
             feeds = zip(self.input_feeds, shapes, strict=True)
             inputs = [builder.feed(name, shape) for name, shape in feeds]
             outputs = leaves(self.trace(builder, packed(self.input_form, inputs)))

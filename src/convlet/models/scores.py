@@ -39,7 +39,7 @@ class Scores:
         output_shapes: Sequence[tuple[Any, ...]],
     ) -> None:
         self._reported = compilation.reported_losses
-        self._loss_weights = [*compilation.loss_weights, 1.0]  # the last of the weights' penalty
+        self._loss_weights = [*compilation.loss_weights, 1.0]  # the last of the penalties
         self._metrics = [
             (output, compilation.prefix(output), _resolved(identifier, y, shape), weighted)
             for output, (listed, y, shape) in enumerate(

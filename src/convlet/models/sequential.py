@@ -307,7 +307,7 @@ class Sequential(Model):
         """Append the instructions of all layers."""
         for layer in self._layers:
             with builder.scope(layer.name):
-                x = layer.trace(builder, x)
+                x = layer.trace_penalized(builder, x)
         return x
 
     def get_config(self) -> dict[str, Any]:

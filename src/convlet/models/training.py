@@ -63,7 +63,7 @@ def _run_with_loss(
 ) -> tuple[Program, dict[str, np.ndarray], list[float]]:
     """Return the program, its results, and the losses.
 
-    One for each output, 0 where there is none, and in the end what the weights' penalties are.
+    One for each output, 0 where there is none, and in the end the sum of all penalties.
     """
     program = model.program(mode, *[array.shape[1:] for array in batch.x])
     feeds = dict(zip(program.inputs, batch.x, strict=True))
@@ -83,11 +83,12 @@ def _run_with_loss(
             0.0 if name is None else float(results[name].sum(dtype=np.float64))
             for name in program.losses
         ]
-    return program, results, [*losses, penalty(program.variables)]
+        of_outputs = sum(float(results[name]) for name in program.penalties)
+    return program, results, [*losses, penalty(program.variables) + of_outputs]
 
 
 def evaluation_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray]]:
-    """Return the losses of a batch, the weights' penalty the last, and its predictions."""
+    """Return the losses of a batch, the penalties the last, and its predictions."""
     program, results, losses = _run_with_loss(model, "evaluate", batch)
     return losses, [results[name] for name in program.outputs]
 

@@ -62,6 +62,7 @@ _SHAPED = KerasClass(notes_shape=True)
 
 LAYERS: Mapping[str, KerasClass] = {
     "Activation": _PLAIN,
+    "ActivityRegularization": _PLAIN,
     "Add": _SHAPED,
     "AlphaDropout": KerasClass({"noise_shape": None}),
     "Average": _SHAPED,

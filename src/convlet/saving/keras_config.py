@@ -77,8 +77,8 @@ def _without_neutral(name: str, config: Mapping[str, Any], known: KerasClass) ->
 
 
 def _is_term(key: str) -> bool:
-    """Return whether an argument is a weight's regularizer or constraint."""
-    return key.endswith(keras_classes.TERMS) and key != "activity_regularizer"
+    """Return whether an argument is a regularizer or a constraint."""
+    return key.endswith(keras_classes.TERMS)
 
 
 def _is_same(value: Any, neutral: Any) -> bool:
