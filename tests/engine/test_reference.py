@@ -176,6 +176,22 @@ def loss(builder: Builder, x: Buffer) -> Buffer:
     return x
 
 
+def penalized(builder: Builder, x: Buffer) -> Buffer:
+    """Return ``x`` with a penalty on it."""
+    builder.penalize(x, SquaredSum())
+    return x
+
+
+class SquaredSum:
+    """A regularizer: the square of the sum."""
+
+    def __call__(self, x: np.ndarray) -> float:
+        return x.sum() ** 2
+
+    def checked_gradient(self, x: np.ndarray) -> np.ndarray:
+        return np.full(x.shape, 2 * x.sum())
+
+
 NETWORKS: dict[str, Callable[[Builder, Buffer], Buffer]] = {
     "conv": conv,
     "conv_transpose": conv_transpose,
@@ -213,6 +229,7 @@ NETWORKS: dict[str, Callable[[Builder, Buffer], Buffer]] = {
     "concatenate": concatenate,
     "take": take,
     "loss": loss,
+    "penalty": penalized,
     "python": python,
 }
 
@@ -246,9 +263,9 @@ def check_gradients(program: Program, feeds: dict) -> None:
         def loss_with(value: np.ndarray, weight=weight) -> float:
             before = weight.value
             weight.assign(value)
-            losses = run(program, feeds)[program.loss]
+            found = run(program, feeds)
             weight.assign(before)
-            return losses.sum()
+            return found[program.loss].sum() + sum(found[name] for name in program.penalties)
 
         difference = central_difference(loss_with, weight.value)
         np.testing.assert_allclose(

@@ -188,8 +188,8 @@ def test_keras_has_no_kl_sparsity(tmp_path: Path):
 def test_what_is_refused():
     with pytest.raises(ValueError, match="Flatten 'flatten': activity_regularizer: regularizer: "):
         Flatten(activity_regularizer="l3")
-    with pytest.raises(ValueError, match="Sequential: unknown argument 'activity_regularizer'"):
-        Sequential([], activity_regularizer="l2")
+    with pytest.raises(ValueError, match="Model: unknown argument 'activity_regularizer'"):
+        Model(activity_regularizer="l2")
     with pytest.raises(ValueError, match="ActivityRegularization: l1 must be a number of at least"):
         ActivityRegularization(-1)
     model = network("orthogonal_regularizer")

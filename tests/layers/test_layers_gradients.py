@@ -33,8 +33,9 @@ def loss_and_gradients(model, x, y):
     }
     results = run(program, {name: feeds[name] for name in program.feeds})
     values = results[program.loss]
+    penalties = sum(float(results[name]) for name in program.penalties)
     gradients = {name: results[buffer] for name, buffer in program.gradients.items()}
-    return values.sum(), gradients
+    return values.sum() + penalties, gradients
 
 
 def check_gradients(model, x, y):
