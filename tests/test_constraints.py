@@ -1,4 +1,4 @@
-"""Constraints: norms as SciPy-free formulas have them, and weights that keep them in training."""
+"""Constraints: norms as NumPy has them, weights that keep to them in training, files."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _parts(owner: str, data: Any) -> Iterable[Any]:
                 f"got {type(data).__name__}"
             )
         return data
-    rows = max(1, _NUMBERS_AT_ONCE * max(len(data), 1) // max(data.size, 1)) if data.ndim else 1
-    if data.ndim == 0:
+    if data.size == 0 or data.ndim == 0:
         return [data]
+    rows = max(1, _NUMBERS_AT_ONCE * len(data) // data.size)
     return (data[first : first + rows] for first in range(0, len(data), rows))
