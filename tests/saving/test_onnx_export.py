@@ -23,6 +23,7 @@ NEVER = {
     "gaussian_noise",
     "loss",
     "moving_average",
+    "penalty",
     "python",
     "spatial_dropout",
     "stochastic_pool",
