@@ -395,7 +395,7 @@ def test_weights_of_a_batch_s_pixels_that_do_not_fit():
         ),
         (lambda: CustomLoss(1, abs), "CustomLoss: value must be a function, got 1"),
         (lambda: CustomLoss(abs, None), "CustomLoss: gradient must be a function, got None"),
-        (lambda: losses.get("hinge"), "loss: unknown 'hinge'; known are binary_crossentropy, cat"),
+        (lambda: losses.get("ctc"), "loss: unknown 'ctc'; known are binary_crossentropy, bin"),
     ],
 )
 def test_arguments_that_do_not_fit(make: Callable, message: str):
@@ -429,11 +429,16 @@ def test_configurations_come_back():
     config = losses.serialize(loss)
     assert config == {
         "class_name": "CategoricalCrossentropy",
-        "config": {"from_logits": True, "label_smoothing": 0.25, "name": "mine"},
+        "config": {
+            "from_logits": True,
+            "label_smoothing": 0.25,
+            "reduction": "sum_over_batch_size",
+            "name": "mine",
+        },
     }
     assert losses.serialize(losses.get(config)) == config
     own = losses.serialize(HalfAbsoluteError(2.0, name="own"))
-    assert own["config"] == {"factor": 2.0, "name": "own"}
+    assert own["config"] == {"factor": 2.0, "name": "own", "reduction": "sum_over_batch_size"}
     twin = losses.get(own, {"HalfAbsoluteError": HalfAbsoluteError})
     assert twin.get_config() == own["config"]
 

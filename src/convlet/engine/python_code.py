@@ -21,18 +21,21 @@ def _read_only(*arrays: np.ndarray) -> list[np.ndarray]:
     return views
 
 
-def _shares(weights: np.ndarray, values: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+def _shares(
+    weights: np.ndarray, values: np.ndarray, prediction: np.ndarray, function: Any
+) -> np.ndarray:
     """Return the weights with as many axes as the values, so that they multiply.
 
     A loss may have one value for each sample though predictions have positions: it then counts for
-    all of the sample's positions.
+    all of the sample's positions, unless values are summed up.
     """
     if weights.ndim > values.ndim:
         raise ValueError(
             f"loss: there is one value for each sample, of shape {values.shape}, "
             f"so there must be one weight for each, got weights of shape {weights.shape}"
         )
-    positions = int(np.prod(prediction.shape[values.ndim : -1]))
+    is_sum = getattr(function, "reduction", None) == "sum"
+    positions = 1 if is_sum else int(np.prod(prediction.shape[values.ndim : -1]))
     return positions * weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
 
 
@@ -41,7 +44,8 @@ def loss(
 ) -> np.ndarray:
     """Return what each target, or each sample, adds to the batch's loss: weight * value.
 
-    The weights are the caller's sample weights divided by the number of targets in the batch.
+    The weights are the caller's sample weights divided by the number of targets in the batch, or
+    by what else the loss's reduction asks for.
     """
     values = np.asarray(function.call(*_read_only(targets, prediction)))
     shapes = (prediction.shape[:-1], prediction.shape[:1])
@@ -50,7 +54,7 @@ def loss(
             f"{type(function).__name__}: call must return one value for each target, shape "
             f"{shapes[0]}, or for each sample, got {values.shape}"
         )
-    return values * _shares(weights, values, prediction).astype(values.dtype)
+    return values * _shares(weights, values, prediction, function).astype(values.dtype)
 
 
 def loss_gradient(
@@ -67,7 +71,7 @@ def loss_gradient(
             f"{type(function).__name__}: gradient must return the predictions' shape "
             f"{prediction.shape}, got {gradient.shape}"
         )
-    shares = _shares(weights, values, prediction)
+    shares = _shares(weights, values, prediction, function)
     shares = shares.reshape(shares.shape + (1,) * (gradient.ndim - shares.ndim))
     return gradient * shares.astype(gradient.dtype)
 

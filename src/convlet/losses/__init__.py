@@ -12,17 +12,47 @@ from convlet.losses.categorical_crossentropy import (
     SparseCategoricalCrossentropy,
 )
 from convlet.losses.custom import CustomLoss
+from convlet.losses.distributions import KLDivergence, Poisson
+from convlet.losses.errors import (
+    CosineSimilarity,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+)
+from convlet.losses.focal_crossentropy import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+)
+from convlet.losses.hinge import CategoricalHinge, Hinge, SquaredHinge
 from convlet.losses.mean_squared_error import MeanSquaredError
+from convlet.losses.overlap import Dice, Tversky
 from convlet.losses.targets import spread_weights
 from convlet.serialization import Registry
 
 __all__ = [
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
     "CustomLoss",
+    "Dice",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
     "Loss",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
     "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+    "Tversky",
     "get",
     "serialize",
     "spread_weights",
@@ -33,6 +63,21 @@ _registry.register(MeanSquaredError, "mse", "MSE")
 _registry.register(BinaryCrossentropy, "bce", "BCE")
 _registry.register(CategoricalCrossentropy)
 _registry.register(SparseCategoricalCrossentropy)
+_registry.register(BinaryFocalCrossentropy)
+_registry.register(CategoricalFocalCrossentropy)
+_registry.register(KLDivergence, "kld", "KLD")
+_registry.register(Poisson)
+_registry.register(MeanAbsoluteError, "mae", "MAE")
+_registry.register(MeanAbsolutePercentageError, "mape", "MAPE")
+_registry.register(MeanSquaredLogarithmicError, "msle", "MSLE")
+_registry.register(Huber)
+_registry.register(LogCosh, "logcosh")
+_registry.register(CosineSimilarity)
+_registry.register(Hinge)
+_registry.register(SquaredHinge)
+_registry.register(CategoricalHinge)
+_registry.register(Dice)
+_registry.register(Tversky)
 
 
 def get(identifier: object, custom_objects: Mapping[str, type] | None = None) -> Loss:

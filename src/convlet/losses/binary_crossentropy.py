@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from convlet import ops
-from convlet.losses.base import quietly
+from convlet.losses.base import MEAN, quietly
 from convlet.losses.crossentropy import EPSILON, Crossentropy, check_smoothing, is_clipped
-from convlet.losses.targets import dense_targets, require
+from convlet.losses.targets import binary_targets
 
 
 class BinaryCrossentropy(Crossentropy):
@@ -20,6 +20,8 @@ class BinaryCrossentropy(Crossentropy):
         probabilities p, clipped to [1e-7, 1 - 1e-7].
     label_smoothing : float, default 0.0
         With s in its place, targets t become (1 - s) t + s / 2.
+    reduction : str or None, default "sum_over_batch_size"
+        See ``Loss``.
     name : str, default "binary_crossentropy"
         The loss's name.
     """
@@ -32,19 +34,17 @@ class BinaryCrossentropy(Crossentropy):
         from_logits: bool = False,
         label_smoothing: float = 0.0,
         *,
+        reduction: str | None = MEAN,
         name: str | None = None,
     ) -> None:
-        super().__init__(from_logits, name)
+        super().__init__(from_logits, name, reduction)
         self.label_smoothing = check_smoothing(type(self).__name__, label_smoothing)
 
     def check_targets(
         self, y_true: object, y_pred_shape: tuple[int, ...], owner: str
     ) -> np.ndarray:
         """Return targets from 0 to 1 of the predictions' shape; (n,) is read as (n, 1)."""
-        targets = dense_targets(y_true, y_pred_shape, owner)
-        valid = (targets >= 0) & (targets <= 1)
-        require(valid, targets, "binary targets must be numbers from 0 to 1", owner)
-        return targets
+        return binary_targets(y_true, y_pred_shape, owner)
 
     @quietly
     def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:

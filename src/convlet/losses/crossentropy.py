@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from convlet import arguments
-from convlet.losses.base import Loss
+from convlet.losses.base import MEAN, Loss
 
 EPSILON = 1e-7  # Keras's: probabilities are kept this far from 0 and 1
 
@@ -15,8 +15,13 @@ EPSILON = 1e-7  # Keras's: probabilities are kept this far from 0 and 1
 class Crossentropy(Loss):
     """A loss of probabilities or, with ``from_logits``, of what goes into softmax or sigmoid."""
 
-    def __init__(self, from_logits: bool = False, name: str | None = None) -> None:
-        super().__init__(name)
+    def __init__(
+        self,
+        from_logits: bool = False,
+        name: str | None = None,
+        reduction: str | None = MEAN,
+    ) -> None:
+        super().__init__(name, reduction)
         self.from_logits = arguments.boolean(type(self).__name__, "from_logits", from_logits)
 
     def from_logits_twin(self) -> Self | None:

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlet.losses.base import Loss, quietly
-from convlet.losses.targets import dense_targets
+from convlet.losses.base import DenseLoss, quietly
 
 
-class MeanSquaredError(Loss):
+class MeanSquaredError(DenseLoss):
     """The mean of (t - p)^2 over the last axis, t being the targets and p the predictions.
 
     Parameters
     ----------
+    reduction : str or None, default "sum_over_batch_size"
+        See ``Loss``.
     name : str, default "mean_squared_error"
         The loss's name.
     """
 
     formula = "squared_error"
-
-    def __init__(self, *, name: str | None = None) -> None:
-        super().__init__(name)
-
-    def check_targets(
-        self, y_true: object, y_pred_shape: tuple[int, ...], owner: str
-    ) -> np.ndarray:
-        """Return finite targets of the predictions' shape; (n,) is read as (n, 1)."""
-        return dense_targets(y_true, y_pred_shape, owner)
 
     @quietly
     def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:

@@ -79,6 +79,14 @@ def dense_targets(
     return targets
 
 
+def binary_targets(y_true: object, y_pred_shape: tuple[int, ...], owner: str) -> np.ndarray:
+    """Return one number from 0 to 1 for each prediction."""
+    targets = dense_targets(y_true, y_pred_shape, owner)
+    valid = (targets >= 0) & (targets <= 1)
+    require(valid, targets, "binary targets must be numbers from 0 to 1", owner)
+    return targets
+
+
 def one_hot_targets(y_true: object, y_pred_shape: tuple[int, ...], owner: str) -> np.ndarray:
     """Return one share of each class, 0 or above, for each prediction."""
     check_classes(y_pred_shape, owner)
@@ -88,10 +96,13 @@ def one_hot_targets(y_true: object, y_pred_shape: tuple[int, ...], owner: str) -
     return targets
 
 
-def label_targets(y_true: object, y_pred_shape: tuple[int, ...], owner: str) -> np.ndarray:
+def label_targets(
+    y_true: object, y_pred_shape: tuple[int, ...], owner: str, ignored: int | None = None
+) -> np.ndarray:
     """Return one integer label for each row of predictions, of shape (n, ...).
 
-    Floats that are whole numbers will do, and a last axis of 1.
+    Floats that are whole numbers will do, and a last axis of 1. The label ``ignored`` need not be a
+    class.
     """
     check_classes(y_pred_shape, owner)
     labels = as_numbers(owner, "y_true", y_true)
@@ -102,13 +113,22 @@ def label_targets(y_true: object, y_pred_shape: tuple[int, ...], owner: str) -> 
             f"{owner}: y_true must have the shape {rows} or {(*rows, 1)}, got {labels.shape}; "
             "one-hot targets go with the categorical losses and metrics"
         )
-    return whole_labels(labels.reshape(rows), y_pred_shape[-1], owner, "y_true")
+    return whole_labels(labels.reshape(rows), y_pred_shape[-1], owner, "y_true", ignored)
 
 
-def whole_labels(labels: np.ndarray, classes: int, owner: str, name: str) -> np.ndarray:
-    """Return labels as integers; each must be a whole number from 0 to ``classes - 1``."""
+def whole_labels(
+    labels: np.ndarray, classes: int, owner: str, name: str, ignored: int | None = None
+) -> np.ndarray:
+    """Return labels as integers; each must be a whole number from 0 to ``classes - 1``.
+
+    Or the label ``ignored``, if there is such a one.
+    """
     valid = (labels >= 0) & (labels < classes) & (labels == np.floor(labels))
-    require(valid, labels, f"labels must be whole numbers from 0 to {classes - 1}", owner, name)
+    requirement = f"labels must be whole numbers from 0 to {classes - 1}"
+    if ignored is not None:
+        valid |= labels == ignored
+        requirement += f", or {ignored} to be ignored"
+    require(valid, labels, requirement, owner, name)
     return labels.astype(np.int64)
 
 

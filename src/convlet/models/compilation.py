@@ -58,7 +58,16 @@ class Compilation:
             for first, second in zip(plain, weighted, strict=True)
         ]
         self.state = TrainingState()
+        self._check_losses()
         self._check_metrics()
+
+    def _check_losses(self) -> None:
+        for loss in self.losses:
+            if loss is not None and not loss.is_reduced:
+                raise ValueError(
+                    f"compile: a loss must be one number to be trained on, {loss.name!r} has "
+                    f"reduction={loss.reduction!r}"
+                )
 
     def _check_metrics(self) -> None:
         for output, loss, listed in zip(self.output_names, self.losses, self.metrics, strict=True):

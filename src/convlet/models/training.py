@@ -67,14 +67,15 @@ def _run_with_loss(
     """
     program = model.program(mode, *[array.shape[1:] for array in batch.x])
     feeds = dict(zip(program.inputs, batch.x, strict=True))
-    columns = zip(program.loss_feeds, program.outputs, batch.y, batch.weights, strict=True)
-    for names, output, y, weights in columns:
+    told = model.compilation.losses
+    columns = zip(program.loss_feeds, told, program.outputs, batch.y, batch.weights, strict=True)
+    for names, loss, output, y, weights in columns:
         if names is not None:
+            assert loss is not None
             assert y is not None  # there are targets and weights where there is a loss
             assert weights is not None
-            targets = len(batch) * math.prod(program.buffers[output].shape[:-1])
-            shares = weights / np.asarray(targets, model.dtype)
-            feeds |= dict(zip(names, (y, shares), strict=True))
+            shape = (len(batch), *program.buffers[output].shape)
+            feeds |= dict(zip(names, loss.feeds(y, weights, shape), strict=True))
     if "random" in program.feeds:
         feeds["random"] = model.state.random_key()
     results = run(program, feeds)
