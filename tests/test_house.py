@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "preprocessing": {"arguments", "npy"},
     "datasets": {"arguments", "npy", "preprocessing"},
     "losses": FOUNDATION | {"ops"},
-    "metrics": FOUNDATION | {"losses"},
+    "metrics": FOUNDATION | {"losses", "ops"},
     "optimizers": FOUNDATION,
     "augmentation": FOUNDATION | {"ops"},
     "callbacks": FOUNDATION,

@@ -259,7 +259,10 @@ def test_one_s_own_metric():
         (lambda: TopKCategoricalAccuracy(0), "TopKCategoricalAccuracy: k must be an integer of at"),
         (lambda: SparseTopKCategoricalAccuracy(1.5), "SparseTopKCategoricalAccuracy: k must be an"),
         (lambda: Mean(name=3), "Mean: name must be a string of printable characters, got 3"),
-        (lambda: metrics.get("auc"), "metric: unknown 'auc'; known are accuracy, binary_accuracy"),
+        (
+            lambda: metrics.get("aoc"),
+            "metric: unknown 'aoc'; known are accuracy, auc, average_",
+        ),
         (
             lambda: SparseCategoricalAccuracy().update_state([0, 3], np.zeros((2, 3))),
             "SparseCategoricalAccuracy: y_true[1] is 3, labels must be whole numbers from 0 to 2",

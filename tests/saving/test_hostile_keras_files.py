@@ -425,13 +425,27 @@ CONFIGS: dict[str, tuple[Callable[[Any], Any], str]] = {
         changed_compile(loss=FUNCTION),
         "the loss 'function' is of 'builtins', and no class of Keras's own",
     ),
-    "another reduction": (
-        changed_compile(loss=keras_object("MeanSquaredError", reduction="sum")),
-        "MeanSquaredError: reduction is not supported, got 'sum'",
+    "another axis": (
+        changed_compile(loss=keras_object("BinaryCrossentropy", axis=1)),
+        "BinaryCrossentropy: axis is not supported, got 1",
+    ),
+    "an unknown reduction": (
+        changed_compile(loss=keras_object("MeanSquaredError", reduction="product")),
+        "MeanSquaredError: reduction must be one of",
+    ),
+    "no reduction": (
+        changed_compile(loss=keras_object("MeanSquaredError", reduction=None)),
+        "compile: a loss must be one number to be trained on",
     ),
     "an unknown metric": (
-        changed_compile(metrics=[keras_object("AUC")]),
-        "the file asks for the metric 'AUC', which convlet has not",
+        changed_compile(metrics=[keras_object("PearsonCorrelation")]),
+        "the file asks for the metric 'PearsonCorrelation', which convlet has not",
+    ),
+    "an array of nothing": (
+        changed_compile(
+            metrics=[keras_object("AUC", label_weights={"class_name": "__tensor__", "config": 3})]
+        ),
+        "AUC: label_weights must be a list of numbers, got {",
     ),
     "another key of compile": (
         changed_compile(callbacks=[]),

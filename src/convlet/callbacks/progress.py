@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 def _values(logs: Logs | None) -> str:
     numbers = {name: value for name, value in (logs or {}).items() if hasattr(value, "__float__")}
-    return "  ".join(f"{name} {float(value):.4g}" for name, value in numbers.items())
+    return "  ".join(f"{name} {_shown(value)}" for name, value in numbers.items())
+
+
+def _shown(value: Any) -> str:
+    """Return a number with four digits; several in brackets, as metrics by class have them."""
+    if getattr(value, "ndim", 0):
+        return f"[{' '.join(_shown(item) for item in value)}]"
+    return f"{float(value):.4g}"
 
 
 def _bar(console: Console) -> Progress:

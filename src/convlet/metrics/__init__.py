@@ -13,6 +13,7 @@ from convlet.metrics.accuracy import (
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
 )
+from convlet.metrics.area import AUC, AveragePrecision
 from convlet.metrics.base import Mean, MeanMetric, Metric
 from convlet.metrics.confusion import confusion_matrix
 from convlet.metrics.crossentropy import (
@@ -20,24 +21,81 @@ from convlet.metrics.crossentropy import (
     CategoricalCrossentropy,
     SparseCategoricalCrossentropy,
 )
-from convlet.metrics.errors import MeanAbsoluteError, MeanSquaredError
+from convlet.metrics.distributions import KLDivergence, Poisson
+from convlet.metrics.errors import (
+    CosineSimilarity,
+    LogCoshError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    RootMeanSquaredError,
+)
+from convlet.metrics.f_score import F1Score, FBetaScore
+from convlet.metrics.hinge import CategoricalHinge, Hinge, SquaredHinge
+from convlet.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
+from convlet.metrics.operating_points import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
+from convlet.metrics.r2_score import R2Score
+from convlet.metrics.thresholds import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
 from convlet.serialization import Registry
 
 __all__ = [
+    "AUC",
     "Accuracy",
+    "AveragePrecision",
     "BinaryAccuracy",
     "BinaryCrossentropy",
+    "BinaryIoU",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
+    "FalseNegatives",
+    "FalsePositives",
+    "Hinge",
+    "IoU",
+    "KLDivergence",
+    "LogCoshError",
     "Mean",
     "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanIoU",
     "MeanMetric",
     "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
     "Metric",
+    "OneHotIoU",
+    "OneHotMeanIoU",
+    "Poisson",
+    "Precision",
+    "PrecisionAtRecall",
+    "R2Score",
+    "Recall",
+    "RecallAtPrecision",
+    "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
+    "SquaredHinge",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "check_identifier",
     "confusion_matrix",
     "get",
@@ -58,6 +116,36 @@ _registry.register(MeanAbsoluteError, "mae", "MAE")
 _registry.register(BinaryCrossentropy, "bce", "BCE")
 _registry.register(CategoricalCrossentropy)
 _registry.register(SparseCategoricalCrossentropy)
+_registry.register(AUC)
+_registry.register(AveragePrecision)
+_registry.register(BinaryIoU)
+_registry.register(CategoricalHinge)
+_registry.register(CosineSimilarity)
+_registry.register(F1Score, "f1_score")
+_registry.register(FBetaScore, "fbeta_score")
+_registry.register(FalseNegatives)
+_registry.register(FalsePositives)
+_registry.register(Hinge)
+_registry.register(IoU)
+_registry.register(KLDivergence, "kld", "KLD")
+_registry.register(LogCoshError, "logcosh")
+_registry.register(MeanAbsolutePercentageError, "mape", "MAPE")
+_registry.register(MeanIoU)
+_registry.register(MeanSquaredLogarithmicError, "msle", "MSLE")
+_registry.register(OneHotIoU)
+_registry.register(OneHotMeanIoU)
+_registry.register(Poisson)
+_registry.register(Precision)
+_registry.register(PrecisionAtRecall)
+_registry.register(R2Score, "r2_score")
+_registry.register(Recall)
+_registry.register(RecallAtPrecision)
+_registry.register(RootMeanSquaredError)
+_registry.register(SensitivityAtSpecificity)
+_registry.register(SpecificityAtSensitivity)
+_registry.register(SquaredHinge)
+_registry.register(TrueNegatives)
+_registry.register(TruePositives)
 
 _ACCURACIES = (BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy)
 _CROSSENTROPIES = (BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy)

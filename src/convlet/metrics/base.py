@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from convlet import arguments
 from convlet.losses.base import Loss, quietly
 from convlet.losses.targets import as_floats, as_predictions, spread_weights
 from convlet.serialization import Configurable, object_name
@@ -15,21 +17,69 @@ from convlet.serialization import Configurable, object_name
 class Metric(Configurable):
     """The base of all metrics; one's own defines the three methods.
 
+    What a metric has gathered can be handed out and taken back, so that a run may go on in another
+    process: ``get_state`` and ``set_state``. For that a class names, in ``state_names``, what it
+    gathers: a number or an array ``"total"`` is kept in the attribute ``_total``. An array whose
+    shape is known from the first batch on has no numbers before.
+
     Parameters
     ----------
     name : str, optional
         The class's name in snake case if left out.
     """
 
+    state_names: tuple[str, ...] | None = None
+
     def __init__(self, name: str | None = None) -> None:
         self.name = object_name(self, name)
+
+    def get_state(self) -> dict[str, float | np.ndarray]:
+        """Return what has been gathered since the last reset: numbers and arrays by name.
+
+        Raises
+        ------
+        NotImplementedError
+            If the class does not name its state.
+        """
+        values = {name: getattr(self, f"_{name}") for name in self._names()}
+        return {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in values.items()}
+
+    def set_state(self, state: Mapping[str, float | np.ndarray]) -> None:
+        """Go on from what ``get_state`` of an equal metric returned.
+
+        Raises
+        ------
+        ValueError
+            For other names, what are no numbers, and arrays of other shapes; nothing has changed
+            then.
+        NotImplementedError
+            If the class does not name its state.
+        """
+        names, owner = self._names(), type(self).__name__
+        if not isinstance(state, Mapping) or set(state) != set(names):
+            given = sorted(map(str, state)) if isinstance(state, Mapping) else state
+            raise ValueError(
+                f"{owner}: a state must be a dict of {', '.join(names)}, got {given!r:.80}"
+            )
+        taken = {
+            name: _as_state(owner, name, state[name], getattr(self, f"_{name}")) for name in names
+        }
+        for name, value in taken.items():
+            setattr(self, f"_{name}", value)
+
+    def _names(self) -> tuple[str, ...]:
+        if self.state_names is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} must name in state_names what it gathers"
+            )
+        return self.state_names
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Take in a batch: ``update_state(y_true, y_pred, sample_weight=None)``."""
         raise NotImplementedError(f"{type(self).__name__} must define update_state")
 
-    def result(self) -> float:
-        """Return the metric of all batches since the last reset."""
+    def result(self) -> Any:
+        """Return the metric of all batches since the last reset: a number, or several."""
         raise NotImplementedError(f"{type(self).__name__} must define result")
 
     def reset_state(self) -> None:
@@ -37,11 +87,31 @@ class Metric(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must define reset_state")
 
 
+def _as_state(owner: str, name: str, value: object, like: float | np.ndarray) -> Any:
+    """Return a copy of a state's number or array, which must be like the one it replaces."""
+    array = arguments.numbers(owner, f"the state's {name}", value)
+    if not isinstance(like, np.ndarray):
+        if array.ndim != 0:
+            raise ValueError(f"{owner}: the state's {name} must be a number, got an array")
+        return type(like)(array)
+    fits = len(array.shape) == len(like.shape) and all(
+        known in (0, size) for size, known in zip(array.shape, like.shape, strict=True)
+    )
+    if not fits:
+        shape = ", ".join(str(size) if size else "any" for size in like.shape)
+        raise ValueError(
+            f"{owner}: the state's {name} must have the shape ({shape}), got {array.shape}"
+        )
+    return array.astype(like.dtype)
+
+
 class _Average(Metric):
     """A metric that is the weighted mean of values: sum of weight times value / sum of weights.
 
     The values of a sample are averaged first, so that images of all sizes count the same.
     """
+
+    state_names = ("total", "weight")
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
@@ -57,11 +127,15 @@ class _Average(Metric):
         return self._total / self._weight if self._weight else 0.0
 
     @quietly
-    def _add(self, values: np.ndarray, sample_weight: object) -> None:
+    def _add(
+        self, values: np.ndarray, sample_weight: object, counted: np.ndarray | None = None
+    ) -> None:
         weights = np.ones(values.shape)
         if sample_weight is not None:
             owner = type(self).__name__
             weights = spread_weights(sample_weight, values.shape, np.float64, owner)
+        if counted is not None:
+            weights = weights * counted
         values_per_sample = max(1, math.prod(values.shape[1:]))
         self._total += float((weights * values).sum()) / values_per_sample
         self._weight += float(weights.sum()) / values_per_sample
@@ -129,7 +203,10 @@ class LossMetric(MeanMetric):
         super().__init__(name)
         self._loss = loss
 
-    def values(self, y_true: object, y_pred: np.ndarray) -> np.ndarray:
-        """Return the loss's values."""
+    def update_state(self, y_true: object, y_pred: object, sample_weight: object = None) -> None:
+        """Take in a batch; see ``MeanMetric.update_state``."""
         owner = type(self).__name__
-        return self._loss.call(self._loss.check_targets(y_true, y_pred.shape, owner), y_pred)
+        predictions = as_predictions(owner, y_pred)
+        targets = self._loss.check_targets(y_true, predictions.shape, owner)
+        values = self._loss.call(targets, predictions)
+        self._add(values, sample_weight, self._loss.counted(targets))

@@ -65,9 +65,19 @@ class SparseCategoricalCrossentropy(LossMetric):
         The metric's name.
     from_logits : bool, default False
         See the loss.
+    ignore_class : int, optional
+        See the loss. Such targets never count, while Keras counts them as 0 where there are no
+        sample weights.
     """
 
-    def __init__(self, name: str | None = None, *, from_logits: bool = False) -> None:
-        loss = losses.SparseCategoricalCrossentropy(from_logits)
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+    ) -> None:
+        loss = losses.SparseCategoricalCrossentropy(from_logits, ignore_class)
         super().__init__(loss, name)
         self.from_logits = loss.from_logits
+        self.ignore_class = loss.ignore_class

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from convlet import losses
-from convlet.losses.base import quietly
-from convlet.losses.targets import dense_targets
-from convlet.metrics.base import LossMetric, MeanMetric
+from convlet.metrics.base import LossMetric
 
 
 class MeanSquaredError(LossMetric):
@@ -23,7 +21,24 @@ class MeanSquaredError(LossMetric):
         super().__init__(losses.MeanSquaredError(), name)
 
 
-class MeanAbsoluteError(MeanMetric):
+class RootMeanSquaredError(LossMetric):
+    """The root of the mean of (t - p)^2.
+
+    Parameters
+    ----------
+    name : str, default "root_mean_squared_error"
+        The metric's name.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(losses.MeanSquaredError(), name)
+
+    def result(self) -> float:
+        """Return the root of the mean, or 0.0 before the first batch."""
+        return math.sqrt(super().result())
+
+
+class MeanAbsoluteError(LossMetric):
     """The mean of |t - p|, t being the targets and p the predictions.
 
     Parameters
@@ -32,8 +47,63 @@ class MeanAbsoluteError(MeanMetric):
         The metric's name.
     """
 
-    @quietly
-    def values(self, y_true: object, y_pred: np.ndarray) -> np.ndarray:
-        """Return 1/c Σ |t - p|."""
-        targets = dense_targets(y_true, y_pred.shape, "MeanAbsoluteError")
-        return np.abs(targets - y_pred).mean(axis=-1)
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(losses.MeanAbsoluteError(), name)
+
+
+class MeanAbsolutePercentageError(LossMetric):
+    """The mean of ``convlet.losses.MeanAbsolutePercentageError``.
+
+    Parameters
+    ----------
+    name : str, default "mean_absolute_percentage_error"
+        The metric's name.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(losses.MeanAbsolutePercentageError(), name)
+
+
+class MeanSquaredLogarithmicError(LossMetric):
+    """The mean of ``convlet.losses.MeanSquaredLogarithmicError``.
+
+    Parameters
+    ----------
+    name : str, default "mean_squared_logarithmic_error"
+        The metric's name.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(losses.MeanSquaredLogarithmicError(), name)
+
+
+class LogCoshError(LossMetric):
+    """The mean of ln cosh(p - t), t being the targets and p the predictions.
+
+    Parameters
+    ----------
+    name : str, default "logcosh"
+        The metric's name.
+    """
+
+    def __init__(self, name: str | None = "logcosh") -> None:
+        super().__init__(losses.LogCosh(), name)
+
+
+class CosineSimilarity(LossMetric):
+    """The mean cosine of the angle between targets and predictions over the last axis.
+
+    1 where they are parallel: the loss of this name is minus that.
+
+    Parameters
+    ----------
+    name : str, default "cosine_similarity"
+        The metric's name.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(losses.CosineSimilarity(), name)
+
+    def result(self) -> float:
+        """Return the mean, or 0.0 before the first batch."""
+        return -super().result() or 0.0

@@ -325,6 +325,7 @@ def with_class_weights(
     samples: Samples,
     class_weight: Mapping[int, float],
     output_shape: tuple[Any, ...],
+    loss: Loss | None,
 ) -> Samples:
     """Return samples whose weights are multiplied by those of their classes.
 
@@ -338,6 +339,8 @@ def with_class_weights(
         Classes that are not named have weight 1.
     output_shape : tuple
         Shape of the predictions.
+    loss : Loss
+        What it ignores need be no class, and keeps its weight.
 
     Raises
     ------
@@ -352,7 +355,11 @@ def with_class_weights(
             "use sample_weight"
         )
     labels, outputs = samples.y[0], output_shape[-1]
-    assert labels is not None  # the only output has a loss
+    assert loss is not None  # the only output has a loss, and so targets
+    assert labels is not None
+    counted = loss.counted(labels)
+    if counted is not None:
+        labels = np.where(counted, labels, 0)
     if labels.ndim == len(output_shape):
         labels = labels[..., 0] if outputs == 1 else labels.argmax(axis=-1)
     if (labels < 0).any() or (labels != np.floor(labels)).any():
@@ -370,6 +377,8 @@ def with_class_weights(
             )
         weight = arguments.real(owner, f"class_weight[{number}]", weight, 0, largest)
         weights[labels == number] = weight
+    if counted is not None:
+        weights[~counted] = 1
     (of_sample,) = samples.weights
     if of_sample is not None:
         missing = (1,) * (weights.ndim - of_sample.ndim)

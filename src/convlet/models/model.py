@@ -564,7 +564,8 @@ class Model(Layer):
             samples = check_samples(owner, x, y, sample_weight, self)
             shapes = self.prediction_shapes([array.shape for array in samples.x])
             if class_weight is not None:
-                samples = with_class_weights(owner, samples, class_weight, shapes[0])
+                loss = self.compilation.losses[0]
+                samples = with_class_weights(owner, samples, class_weight, shapes[0], loss)
             scores = Scores(self.compilation, samples, shapes)
         return next(samples.batches(len(samples))), scores
 

@@ -38,7 +38,7 @@ class Scores:
         samples: Samples,
         output_shapes: Sequence[tuple[Any, ...]],
     ) -> None:
-        self._reported = compilation.reported_losses
+        self._reported, self._losses = compilation.reported_losses, compilation.losses
         self._loss_weights = [*compilation.loss_weights, 1.0]  # the last of the penalties
         self._metrics = [
             (output, compilation.prefix(output), _resolved(identifier, y, shape), weighted)
@@ -50,10 +50,10 @@ class Scores:
         # a metric that does not fit is found here, before any training, on a made-up prediction
         for output, _, metric, _ in self._metrics:
             metric.reset_state()
-            y, shape = samples.y[output], output_shapes[output]
-            assert y is not None  # an output that has metrics has a loss, and so targets
+            y, *weights = self._counted(output, samples.y[output][:1], None)  # type: ignore[index]
             with np.errstate(all="ignore"):
-                metric.update_state(y[:1], np.zeros((1, *shape[1:]), samples.dtype))
+                prediction = np.zeros((1, *output_shapes[output][1:]), samples.dtype)
+                metric.update_state(y, prediction, *weights)
         self.reset()
 
     def reset(self) -> None:
@@ -70,8 +70,24 @@ class Scores:
             self._loss_sums[output] += loss * len(batch)
         self._samples += len(batch)
         for output, _, metric, weighted in self._metrics:
-            weights = (batch.weights[output],) if weighted else ()
-            metric.update_state(batch.y[output], predictions[output], *weights)
+            given = batch.weights[output] if weighted else None
+            y, *weights = self._counted(output, batch.y[output], given)
+            metric.update_state(y, predictions[output], *weights)
+
+    def _counted(
+        self, output: int, y: np.ndarray | None, weights: np.ndarray | None
+    ) -> tuple[np.ndarray, ...]:
+        """Return targets, and weights if there are any; what the loss ignores has weight 0."""
+        loss = self._losses[output]
+        assert y is not None  # an output that has metrics has a loss, and so targets
+        assert loss is not None
+        counted = loss.counted(y)
+        if counted is None:
+            return (y,) if weights is None else (y, weights)
+        if weights is None:
+            return np.where(counted, y, 0), counted.astype(np.float32)
+        weights = weights.reshape(weights.shape + (1,) * (counted.ndim - weights.ndim))
+        return np.where(counted, y, 0), weights * counted
 
     def result(self) -> dict[str, float]:
         """Return the means so far by name, the loss first."""

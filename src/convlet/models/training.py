@@ -199,7 +199,8 @@ def fit(
         samples, validation = _validation_samples(model, samples, validation_split, validation_data)
         shapes = model.prediction_shapes([array.shape for array in samples.x])
         if class_weight is not None:
-            samples = with_class_weights("fit", samples, class_weight, shapes[0])
+            loss = model.compilation.losses[0]
+            samples = with_class_weights("fit", samples, class_weight, shapes[0], loss)
         distortion = distortion_for("fit", augmentation, samples, model)
         scores = Scores(model.compilation, samples, shapes)
         history = History()

@@ -172,32 +172,77 @@ CONSTRAINTS: Mapping[str, KerasClass] = {
     "UnitNorm": _PLAIN,
 }
 
-_REDUCED = {"reduction": "sum_over_batch_size"}
-_OVER_LAST = {**_REDUCED, "axis": -1}
+_OVER_LAST = KerasClass({"axis": -1})
 
 LOSSES: Mapping[str, KerasClass] = {
-    "BinaryCrossentropy": KerasClass(_OVER_LAST),
-    "CategoricalCrossentropy": KerasClass(_OVER_LAST),
-    "MeanSquaredError": KerasClass(_REDUCED),
-    "SparseCategoricalCrossentropy": KerasClass({**_REDUCED, "ignore_class": None}),
+    "BinaryCrossentropy": _OVER_LAST,
+    "BinaryFocalCrossentropy": _OVER_LAST,
+    "CategoricalCrossentropy": _OVER_LAST,
+    "CategoricalFocalCrossentropy": _OVER_LAST,
+    "CategoricalHinge": _PLAIN,
+    "CosineSimilarity": _PLAIN,
+    "Dice": _PLAIN,
+    "Hinge": _PLAIN,
+    "Huber": _PLAIN,
+    "KLDivergence": _PLAIN,
+    "LogCosh": _PLAIN,
+    "MeanAbsoluteError": _PLAIN,
+    "MeanAbsolutePercentageError": _PLAIN,
+    "MeanSquaredError": _PLAIN,
+    "MeanSquaredLogarithmicError": _PLAIN,
+    "Poisson": _PLAIN,
+    "SparseCategoricalCrossentropy": _PLAIN,
+    "SquaredHinge": _PLAIN,
+    "Tversky": _PLAIN,
 }
 
 _METRIC = {"dtype": "float32"}
 _PLAIN_METRIC = KerasClass(_METRIC)
+_METRIC_OVER_LAST = KerasClass({**_METRIC, "axis": -1})
+_IOU = KerasClass({"dtype": "int32", "axis": -1})
 
 METRICS: Mapping[str, KerasClass] = {
+    "AUC": _PLAIN_METRIC,
     "Accuracy": _PLAIN_METRIC,
     "BinaryAccuracy": _PLAIN_METRIC,
     "BinaryCrossentropy": _PLAIN_METRIC,
+    "BinaryIoU": KerasClass({"dtype": "int32"}),
     "CategoricalAccuracy": _PLAIN_METRIC,
-    "CategoricalCrossentropy": KerasClass({**_METRIC, "axis": -1}),
+    "CategoricalCrossentropy": _METRIC_OVER_LAST,
+    "CategoricalHinge": _PLAIN_METRIC,
+    "CosineSimilarity": _PLAIN_METRIC,
+    "F1Score": _PLAIN_METRIC,
+    "FBetaScore": _PLAIN_METRIC,
+    "FalseNegatives": _PLAIN_METRIC,
+    "FalsePositives": _PLAIN_METRIC,
+    "Hinge": _PLAIN_METRIC,
+    "IoU": _IOU,
+    "KLDivergence": _PLAIN_METRIC,
+    "LogCoshError": _PLAIN_METRIC,
     "Mean": _PLAIN_METRIC,
     "MeanAbsoluteError": _PLAIN_METRIC,
+    "MeanAbsolutePercentageError": _PLAIN_METRIC,
+    "MeanIoU": _IOU,
     "MeanSquaredError": _PLAIN_METRIC,
+    "MeanSquaredLogarithmicError": _PLAIN_METRIC,
+    "OneHotIoU": _IOU,
+    "OneHotMeanIoU": _IOU,
+    "Poisson": _PLAIN_METRIC,
+    "Precision": _PLAIN_METRIC,
+    "PrecisionAtRecall": _PLAIN_METRIC,
+    "R2Score": _PLAIN_METRIC,
+    "Recall": _PLAIN_METRIC,
+    "RecallAtPrecision": _PLAIN_METRIC,
+    "RootMeanSquaredError": _PLAIN_METRIC,
+    "SensitivityAtSpecificity": _PLAIN_METRIC,
     "SparseCategoricalAccuracy": _PLAIN_METRIC,
-    "SparseCategoricalCrossentropy": KerasClass({**_METRIC, "ignore_class": None, "axis": -1}),
+    "SparseCategoricalCrossentropy": _METRIC_OVER_LAST,
     "SparseTopKCategoricalAccuracy": _PLAIN_METRIC,
+    "SpecificityAtSensitivity": _PLAIN_METRIC,
+    "SquaredHinge": _PLAIN_METRIC,
     "TopKCategoricalAccuracy": _PLAIN_METRIC,
+    "TrueNegatives": _PLAIN_METRIC,
+    "TruePositives": _PLAIN_METRIC,
 }
 
 OPTIMIZERS: Mapping[str, KerasClass] = {

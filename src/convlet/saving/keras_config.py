@@ -70,7 +70,7 @@ def _without_neutral(name: str, config: Mapping[str, Any], known: KerasClass) ->
     ours = {}
     for key, value in config.items():
         if key not in known.theirs or (_is_term(key) and isinstance(value, dict)):
-            ours[key] = value
+            ours[key] = _plain(value)
         elif known.theirs[key] is not ANY and not _is_same(value, known.theirs[key]):
             raise ValueError(f"{name}: {key} is not supported, got {value!r:.80}")
     return ours
@@ -79,6 +79,14 @@ def _without_neutral(name: str, config: Mapping[str, Any], known: KerasClass) ->
 def _is_term(key: str) -> bool:
     """Return whether an argument is a regularizer or a constraint."""
     return key.endswith(keras_classes.TERMS)
+
+
+def _plain(value: Any) -> Any:
+    """Return the numbers of an array that Keras describes, all else as it is."""
+    if isinstance(value, dict) and value.get("class_name") == "__tensor__":
+        config = value.get("config")
+        return config.get("value", value) if isinstance(config, dict) else value
+    return value
 
 
 def _is_same(value: Any, neutral: Any) -> bool:

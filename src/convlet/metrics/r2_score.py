@@ -1,0 +1,113 @@
+"""R²: how much of the targets' variance the predictions explain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from convlet import arguments
+from convlet.losses.base import quietly
+from convlet.losses.targets import as_predictions, dense_targets, spread_weights
+from convlet.metrics.base import Metric
+
+_AVERAGES = ("uniform_average", "variance_weighted_average")
+
+
+class R2Score(Metric):
+    """1 - Σ (t - p)² / Σ (t - mean t)² for each output along the last axis, and their mean.
+
+    Where the targets are all equal, it is 1 if the predictions are, too, and 0 otherwise.
+
+    Parameters
+    ----------
+    class_aggregation : {"uniform_average", "variance_weighted_average"} or None
+        The mean of the outputs' scores; that weighted by the targets' variances; or None for an
+        array.
+    num_regressors : int, default 0
+        If p > 0, the result is the adjusted R², 1 - (1 - R²)(n - 1) / (n - p - 1), n being the
+        number of samples; R² itself where n is not above p + 1.
+    name : str, default "r2_score"
+        The metric's name.
+
+    Raises
+    ------
+    ValueError
+        For another aggregation, and a negative number.
+    """
+
+    state_names = ("samples", "count", "sum", "squared_sum", "residual")
+
+    def __init__(
+        self,
+        class_aggregation: str | None = "uniform_average",
+        num_regressors: int = 0,
+        name: str | None = "r2_score",
+    ) -> None:
+        super().__init__(name)
+        self.class_aggregation = class_aggregation
+        if class_aggregation is not None:
+            self.class_aggregation = arguments.choice(
+                "R2Score", "class_aggregation", class_aggregation, _AVERAGES
+            )
+        self.num_regressors = arguments.integer("R2Score", "num_regressors", num_regressors, 0)
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        self._samples, self._count = 0, 0.0
+        self._sum, self._squared_sum, self._residual = np.zeros((3, 0))
+
+    @quietly
+    def update_state(self, y_true: object, y_pred: object, sample_weight: object = None) -> None:
+        """Take in a batch.
+
+        Parameters
+        ----------
+        y_true : array_like
+            Targets of the predictions' shape.
+        y_pred : array_like
+            Predictions, (n, ..., c); n numbers are read as (n, 1).
+        sample_weight : array_like, optional
+            See ``convlet.losses.spread_weights``.
+
+        Raises
+        ------
+        ValueError
+            For targets, predictions or weights that do not fit.
+        """
+        predictions = as_predictions("R2Score", y_pred)
+        targets = dense_targets(y_true, predictions.shape, "R2Score")
+        weights = np.ones(predictions.shape[:-1])
+        if sample_weight is not None:
+            weights = spread_weights(sample_weight, weights.shape, np.float64, "R2Score")
+        outputs = predictions.shape[-1]
+        if len(self._sum) not in (0, outputs):
+            raise ValueError(
+                f"R2Score: y_pred must have {len(self._sum)} outputs along the last axis, "
+                f"got {outputs}"
+            )
+        t, p = (a.reshape(-1, outputs).astype(np.float64) for a in (targets, predictions))
+        w = weights.ravel()
+        sums = np.array([w @ t, w @ np.square(t), w @ np.square(t - p)])
+        if len(self._sum):
+            sums += [self._sum, self._squared_sum, self._residual]
+        self._sum, self._squared_sum, self._residual = sums
+        self._samples, self._count = self._samples + len(w), self._count + float(w.sum())
+
+    @quietly
+    def result(self) -> Any:
+        """Return the score, 0.0 before the first batch."""
+        if not self._count:
+            return 0.0
+        total = self._squared_sum - np.square(self._sum) / self._count
+        scores = np.where(self._residual == 0, 1.0, 0.0)
+        np.divide(total - self._residual, total, out=scores, where=total > 0)
+        if self.class_aggregation is None:
+            return self._adjusted(scores)
+        is_uniform = self.class_aggregation == "uniform_average" or not total.sum() > 0
+        return float(self._adjusted(np.average(scores, weights=None if is_uniform else total)))
+
+    def _adjusted(self, score: Any) -> Any:
+        n, p = self._samples, self.num_regressors
+        return 1 - (1 - score) * (n - 1) / (n - p - 1) if n > p + 1 and p else score
