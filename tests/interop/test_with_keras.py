@@ -141,6 +141,62 @@ def test_several_outputs_are_compiled_in_keras_as_here(path, form):
     assert np.isclose(theirs.train_on_batch(x, y)[0], ours["loss"], rtol=1e-5)
 
 
+LOSSES = {
+    "binary_focal_crossentropy": losses.BinaryFocalCrossentropy(True, 0.3, 1.5),
+    "categorical_focal_crossentropy": losses.CategoricalFocalCrossentropy([0.1, 0.2, 0.3]),
+    "dice": losses.Dice(),
+    "huber": losses.Huber(0.3),
+    "sum": losses.MeanAbsoluteError(reduction="sum"),
+    "tversky": losses.Tversky(0.3, 0.6),
+} | {
+    name: losses.get(name)
+    for name in (
+        *("mape", "msle", "log_cosh", "kld", "poisson", "cosine_similarity"),
+        *("hinge", "squared_hinge", "categorical_hinge"),
+    )
+}
+
+METRICS = [
+    metrics.AUC(31, curve="PR"),
+    metrics.AUC(multi_label=True, label_weights=[1, 2, 3], name="by_label"),
+    metrics.BinaryIoU([1]),
+    metrics.F1Score("macro"),
+    metrics.FBetaScore("weighted", 2.0, 0.4),
+    metrics.LogCoshError(),
+    metrics.OneHotMeanIoU(3),
+    metrics.Precision(0.4, top_k=2),
+    metrics.PrecisionAtRecall(0.4),
+    metrics.R2Score("variance_weighted_average"),
+    metrics.Recall(class_id=1),
+    metrics.RootMeanSquaredError(),
+    metrics.SensitivityAtSpecificity(0.4, 31),
+    metrics.TruePositives(0.3),
+]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_keras_opens_every_loss_and_metric(path, name):
+    model = Sequential([layers.Input((5,)), layers.Dense(3, activation="softmax")])
+    model.compile(optimizers.SGD(0.1), LOSSES[name], metrics=METRICS)
+    x, y = normal(12, 5), np.eye(3, dtype="float32")[np.arange(12) % 3]
+    model.save(path)
+    theirs = keras.models.load_model(path)
+    expected = theirs.evaluate(x, y, verbose=0, return_dict=True)
+    ours = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert set(ours) == set(expected)
+    for score, value in expected.items():
+        np.testing.assert_allclose(ours[score], value, rtol=1e-4, atol=1e-6, err_msg=score)
+    theirs.train_on_batch(x, y)
+    model.train_on_batch(x, y)
+    np.testing.assert_allclose(
+        theirs.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-4, atol=1e-6
+    )
+    theirs.save(path)
+    again = load_model(path)
+    assert losses.serialize(again.loss)["class_name"] == type(LOSSES[name]).__name__
+    assert len(again.compilation.metrics[0]) == len(METRICS)
+
+
 def keras_network():
     """Return a network of Keras's own with options that the files in shared/data have not."""
     of = keras.layers

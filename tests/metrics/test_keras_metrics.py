@@ -1,27 +1,24 @@
-"""Metrics beyond accuracies: values of Keras and scikit-learn, weights, their state, files."""
+"""Metrics beyond accuracies: values of Keras and scikit-learn, with sample weights."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-
 import numpy as np
 import pytest
+from metric_cases import (
+    ANSWERS,
+    CLASSES,
+    LOGITS,
+    PIXEL_WEIGHTS,
+    PREDICTED,
+    PREDICTIONS,
+    WEIGHTS,
+    in_batches,
+)
 from sklearn import metrics as judge
 
-from convlet import Sequential, layers, load_model, metrics
-from convlet.metrics import AUC, AveragePrecision, F1Score, FBetaScore, MeanIoU, Metric, R2Score
+from convlet import metrics
+from convlet.metrics import AUC, AveragePrecision, F1Score, FBetaScore, MeanIoU, R2Score
 from numerics import normal
-
-# Eight samples of three answers each, predictions to two digits.
-PLACES = np.arange(24).reshape(8, 3)
-PREDICTIONS = np.round(0.5 + 0.5 * np.sin(PLACES * 1.7 + 0.3), 2).astype(np.float32)
-ANSWERS = (np.cos(PLACES * 2.3) > 0.1).astype(np.float32)
-LOGITS = np.round(2 * np.sin(PLACES * 1.1), 2).astype(np.float32)
-WEIGHTS = np.array([1, 2, 0.5, 0, 3, 1, 1, 0.25], np.float32)
-CLASSES = np.random.default_rng(3).integers(4, size=(6, 5))
-PREDICTED = np.random.default_rng(4).integers(4, size=(6, 5))
-PIXEL_WEIGHTS = np.random.default_rng(5).random((6, 5))
 
 # metric, arguments, and what Keras 3.15 computes, plain and with WEIGHTS
 OF_KERAS = [
@@ -103,14 +100,6 @@ OF_KERAS = [
     ("RecallAtPrecision", {"precision": 0.3, "num_thresholds": 1}, 0.5454546, 0.4489796),
     ("RecallAtPrecision", {"precision": 0.5, "num_thresholds": 5, "class_id": 2}, 1.0, 1.0),
 ]
-
-
-def in_batches(metric: Metric, y_true: object, y_pred: object, weights: object = None) -> object:
-    """Return the metric after batches of 1, 3 and what is left."""
-    for part in (slice(1), slice(1, 4), slice(4, None)):
-        sample_weight = None if weights is None else weights[part]
-        metric.update_state(y_true[part], y_pred[part], sample_weight)
-    return metric.result()
 
 
 # Values ------------------------------------------------------------------------------------------
@@ -272,291 +261,3 @@ def test_predictions_that_are_no_numbers_say_no():
     recall = metrics.Recall()
     recall.update_state([1, 1], [np.nan, 0.9])
     assert recall.result() == 0.5
-
-
-def test_what_has_seen_nothing_is_0():
-    for metric in ALL.values():
-        result = metric().result()
-        assert np.all(np.asarray(result) == 0), metric
-
-
-# State, files, models ----------------------------------------------------------------------------
-
-# each metric with targets that go with PREDICTIONS
-ALL: dict[str, Callable[[], Metric]] = {
-    name: getattr(metrics, name)
-    for name in [
-        "AUC",
-        "AveragePrecision",
-        "Accuracy",
-        "BinaryAccuracy",
-        "BinaryCrossentropy",
-        "CategoricalAccuracy",
-        "CategoricalCrossentropy",
-        "CategoricalHinge",
-        "CosineSimilarity",
-        "F1Score",
-        "FBetaScore",
-        "FalseNegatives",
-        "FalsePositives",
-        "Hinge",
-        "KLDivergence",
-        "LogCoshError",
-        "MeanAbsoluteError",
-        "MeanAbsolutePercentageError",
-        "MeanSquaredError",
-        "MeanSquaredLogarithmicError",
-        "Poisson",
-        "Precision",
-        "R2Score",
-        "Recall",
-        "RootMeanSquaredError",
-        "SquaredHinge",
-        "TopKCategoricalAccuracy",
-        "TrueNegatives",
-        "TruePositives",
-    ]
-} | {
-    "AUC of labels": lambda: AUC(curve="PR", multi_label=True, label_weights=[1, 2, 3]),
-    "BinaryIoU": lambda: metrics.BinaryIoU([1], 0.3),
-    "IoU": lambda: metrics.IoU(3, [0, 2], sparse_y_true=False, sparse_y_pred=False),
-    "MeanIoU": lambda: MeanIoU(3, ignore_class=1, sparse_y_true=False, sparse_y_pred=False),
-    "OneHotIoU": lambda: metrics.OneHotIoU(3, [1]),
-    "OneHotMeanIoU": lambda: metrics.OneHotMeanIoU(3),
-    "Precision at several": lambda: metrics.Precision([0.9, 0.1], top_k=2, class_id=1),
-    "PrecisionAtRecall": lambda: metrics.PrecisionAtRecall(0.5, 30),
-    "RecallAtPrecision": lambda: metrics.RecallAtPrecision(0.5, class_id=1),
-    "SensitivityAtSpecificity": lambda: metrics.SensitivityAtSpecificity(0.5),
-    "SpecificityAtSensitivity": lambda: metrics.SpecificityAtSensitivity(0.5),
-    "F1Score by label": lambda: F1Score("micro", 0.2),
-    "R2Score by output": lambda: R2Score(None),
-}
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_a_metric_goes_on_from_its_state(name: str):
-    whole, first, second = ALL[name](), ALL[name](), ALL[name]()
-    expected = in_batches(whole, ANSWERS, PREDICTIONS, WEIGHTS)
-    first.update_state(ANSWERS[:3], PREDICTIONS[:3], WEIGHTS[:3])
-    state = first.get_state()
-    assert all(isinstance(v, (int, float, np.ndarray)) for v in state.values())
-    before = {key: np.copy(value) for key, value in state.items()}
-    second.update_state(ANSWERS, PREDICTIONS)  # what it had is forgotten
-    (fresh := ALL[name]()).set_state(state)
-    if name != "AveragePrecision":  # its state grows with the samples
-        second.set_state(state)
-    for metric in (fresh, second) if name != "AveragePrecision" else (fresh,):
-        metric.update_state(ANSWERS[3:], PREDICTIONS[3:], WEIGHTS[3:])
-        np.testing.assert_allclose(metric.result(), expected, rtol=1e-12)
-    for key, value in state.items():  # it is a copy
-        np.testing.assert_array_equal(value, before[key])
-    for key, value in first.get_state().items():
-        np.testing.assert_array_equal(value, before[key])
-
-
-def test_the_other_metrics_have_a_state_too():
-    mean, sparse = metrics.Mean(), metrics.SparseCategoricalAccuracy()
-    mean.update_state([1.0, 4.0], [3, 1])
-    assert mean.get_state() == {"total": 7.0, "weight": 4.0}
-    sparse.set_state({"total": 3.0, "weight": 4})
-    assert sparse.result() == 0.75
-
-
-class Own(Metric):
-    """A user's metric that names no state."""
-
-
-@pytest.mark.parametrize(
-    ("use", "message"),
-    [
-        (
-            lambda: metrics.Mean().set_state({"total": 1.0}),
-            "Mean: a state must be a dict of total, weight, got ['total']",
-        ),
-        (lambda: metrics.Mean().set_state(3), "Mean: a state must be a dict of total, weight, got"),
-        (
-            lambda: metrics.Mean().set_state({"total": [1.0], "weight": 1.0}),
-            "Mean: the state's total must be a number, got an array",
-        ),
-        (
-            lambda: metrics.Mean().set_state({"total": "1", "weight": 1.0}),
-            "Mean: the state's total must be an array of numbers, got one of <U1",
-        ),
-        (
-            lambda: MeanIoU(3).set_state({"total": np.zeros((2, 3))}),
-            "MeanIoU: the state's total must have the shape (3, 3), got (2, 3)",
-        ),
-        (
-            lambda: AUC(5, multi_label=True).set_state(
-                dict.fromkeys(AUC.state_names, np.zeros((4, 3)))
-            ),
-            "AUC: the state's true_positives must have the shape (5, any), got (4, 3)",
-        ),
-        (lambda: metrics.Precision(2), "Precision: thresholds must be a number of at least 0 and"),
-        (lambda: metrics.Precision([]), "Precision: thresholds must be a number from 0 to 1 or a"),
-        (lambda: metrics.Recall(top_k=0), "Recall: top_k must be an integer of at least 1, got 0"),
-        (
-            lambda: metrics.Recall(class_id=3).update_state(ANSWERS, PREDICTIONS),
-            "Recall: class_id must be below 3, the number of predictions, got 3",
-        ),
-        (lambda: AUC(1), "AUC: num_thresholds must be an integer of at least 2, got 1"),
-        (lambda: AUC(10**15), "AUC: num_thresholds must fit into the "),
-        (lambda: AUC(curve="DET"), "AUC: curve must be one of 'roc', 'pr', got 'DET'"),
-        (
-            lambda: AUC(summation_method="all"),
-            "AUC: summation_method must be one of 'interpolation",
-        ),
-        (lambda: AUC(num_labels=3), "AUC: num_labels goes with multi_label=True"),
-        (lambda: AUC(thresholds=[2]), "AUC: each of thresholds must be a number of at least 0 and"),
-        (lambda: AUC(label_weights=3), "AUC: label_weights must be a list of numbers, got 3"),
-        (
-            lambda: AUC(label_weights=[1, 2]).update_state(ANSWERS, PREDICTIONS),
-            "AUC: y_pred must have a last axis of 2, one for each of label_weights, got 3",
-        ),
-        (
-            lambda: AUC(multi_label=True, num_labels=2).update_state(ANSWERS, PREDICTIONS),
-            "AUC: y_pred must have 2 labels along the last axis, got 3",
-        ),
-        (
-            lambda: AveragePrecision("samples"),
-            "AveragePrecision: average must be one of 'macro', 'micro', 'weighted', got 'samples'",
-        ),
-        (
-            lambda: metrics.PrecisionAtRecall(1.5),
-            "PrecisionAtRecall: recall must be a number of at least 0 and of at most 1, got 1.5",
-        ),
-        (
-            lambda: F1Score("mean"),
-            "F1Score: average must be one of 'micro', 'macro', 'weighted', g",
-        ),
-        (
-            lambda: F1Score(threshold=0),
-            "F1Score: threshold must be a number of at least 4.94066e-3",
-        ),
-        (lambda: FBetaScore(beta=0), "FBetaScore: beta must be a number of at least 4.94066e-324"),
-        (lambda: MeanIoU(0), "MeanIoU: num_classes must be an integer of at least 1, got 0"),
-        (lambda: MeanIoU(10**9), "MeanIoU: the confusion matrix must fit into the "),
-        (
-            lambda: metrics.IoU(3, [3]),
-            "IoU: each of target_class_ids must be below num_classes=3, got 3",
-        ),
-        (lambda: metrics.IoU(3, 1), "IoU: target_class_ids must be a list of classes, got 1"),
-        (
-            lambda: MeanIoU(4).update_state(CLASSES, np.eye(4)[PREDICTED]),
-            "MeanIoU: y_true and y_pred must have as many labels, got the shapes (6, 5) and (6, 5,",
-        ),
-        (
-            lambda: MeanIoU(2).update_state([0, 2], [0, 1]),
-            "MeanIoU: y_true[1] is 2, labels must be whole numbers from 0 to 1",
-        ),
-        (
-            lambda: MeanIoU(2).update_state([0, 1], [0, 0.5]),
-            "MeanIoU: y_pred[1] is 0.5, labels must be whole numbers from 0 to 1",
-        ),
-        (
-            lambda: metrics.OneHotMeanIoU(4).update_state(ANSWERS, PREDICTIONS),
-            "OneHotMeanIoU: y_true must have a last axis of 4, one for each class, got the shape (",
-        ),
-        (lambda: R2Score("mean"), "R2Score: class_aggregation must be one of 'uniform_average', '"),
-        (lambda: R2Score(num_regressors=-1), "R2Score: num_regressors must be an integer of at le"),
-        (
-            lambda: metrics.Precision().update_state([0, 1, 0], [0.5, 0.2]),
-            "Precision: the number of samples differs, 3 in y_true and 2 in y_pred",
-        ),
-    ],
-)
-def test_errors_say_what_came_and_what_would_do(use: Callable, message: str):
-    with pytest.raises(ValueError) as error:  # noqa: PT011 - the message is compared below
-        use()
-    assert message in str(error.value)
-
-
-def test_a_metric_of_one_s_own_must_name_its_state():
-    for use in (Own().get_state, lambda: Own().set_state({})):
-        with pytest.raises(NotImplementedError, match="Own must name in state_names what it gath"):
-            use()
-
-
-def test_a_state_that_does_not_fit_changes_nothing():
-    metric = metrics.Mean()
-    metric.update_state([2.0])
-    with pytest.raises(ValueError, match="the state's weight must be"):
-        metric.set_state({"total": 7.0, "weight": [1.0]})
-    assert metric.result() == 2.0
-
-
-def test_labels_of_another_number_than_before():
-    for metric in (AUC(multi_label=True), AveragePrecision(), F1Score(), R2Score()):
-        metric.update_state(ANSWERS, PREDICTIONS)
-        with pytest.raises(ValueError, match=r"y_pred must have 3 (labels|outputs) along the last"):
-            metric.update_state(ANSWERS[:, :2], PREDICTIONS[:, :2])
-
-
-@pytest.mark.parametrize("suffix", [".safetensors", ".keras"])
-@pytest.mark.parametrize("name", ALL)
-def test_metrics_come_back_from_files(name: str, suffix: str, tmp_path):
-    if suffix == ".keras":
-        pytest.importorskip("h5py")
-        if name == "AveragePrecision":
-            pytest.skip("Keras has no such metric")
-    model = Sequential([layers.Input((2,)), layers.Dense(3, activation="sigmoid")])
-    model.compile("sgd", "mse", metrics=[ALL[name]()])
-    model.save(tmp_path / f"model{suffix}")
-    ((read, _),) = load_model(tmp_path / f"model{suffix}").compilation.metrics[0]
-    expected = metrics.serialize(ALL[name]())
-    assert metrics.serialize(read) == json.loads(json.dumps(expected))
-
-
-@pytest.mark.parametrize(
-    ("name", "cls", "default"),
-    [
-        ("auc", AUC, "auc"),
-        ("f1_score", F1Score, "f1_score"),
-        ("fbeta_score", FBetaScore, "fbeta_score"),
-        ("r2_score", R2Score, "r2_score"),
-        ("logcosh", metrics.LogCoshError, "logcosh"),
-        ("mape", metrics.MeanAbsolutePercentageError, "mean_absolute_percentage_error"),
-        ("msle", metrics.MeanSquaredLogarithmicError, "mean_squared_logarithmic_error"),
-        ("binary_io_u", metrics.BinaryIoU, "binary_io_u"),
-        ("kl_divergence", metrics.KLDivergence, "kl_divergence"),
-        ("true_positives", metrics.TruePositives, "true_positives"),
-        ("average_precision", AveragePrecision, "average_precision"),
-    ],
-)
-def test_names_are_those_of_keras(name: str, cls: type, default: str):
-    assert type(metrics.get(name)) is cls
-    assert cls().name == default
-
-
-def test_a_model_reports_them(capsys: pytest.CaptureFixture):
-    x, labels = (
-        normal(12, 4, 4, 1).astype(np.float32),
-        np.random.default_rng(0).integers(3, size=(12, 4, 4)),
-    )
-    model = Sequential(
-        [layers.Input((4, 4, 1)), layers.Conv2D(3, 3, padding="same", activation="softmax")]
-    )
-    weights = np.random.default_rng(1).random((12, 4, 4))
-    watched = [MeanIoU(3, sparse_y_pred=False), F1Score(), metrics.Precision([0.3, 0.5])]
-    model.compile("sgd", "categorical_crossentropy", weighted_metrics=[*watched[1:], AUC()])
-    history = model.fit(x, np.eye(3)[labels], batch_size=5, sample_weight=weights, verbose=2)
-    assert history.history["f1_score"][0].shape == (3,)
-    assert "f1_score [" in capsys.readouterr().out
-    scores = model.evaluate(
-        x, np.eye(3)[labels], sample_weight=weights, verbose=0, return_dict=True
-    )
-    p = model.predict(x, verbose=0)
-    each, answers = np.repeat(weights.ravel(), 3), np.eye(3)[labels].ravel()
-    for place, threshold in enumerate((0.3, 0.5)):
-        expected = judge.precision_score(
-            answers, p.ravel() > threshold, sample_weight=each, zero_division=0
-        )
-        assert scores["precision"][place] == pytest.approx(expected, rel=1e-5)
-    expected = judge.roc_auc_score(answers, p.ravel(), sample_weight=each)
-    assert scores["auc"] == pytest.approx(expected, abs=0.01)
-    model.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=watched[:1])
-    iou = model.evaluate(x, labels, sample_weight=weights, verbose=0)[1]
-    expected = judge.jaccard_score(
-        labels.ravel(), p.argmax(-1).ravel(), average="macro", sample_weight=weights.ravel()
-    )
-    assert iou == pytest.approx(expected, rel=1e-5)
