@@ -185,7 +185,7 @@ def test_names_are_those_of_keras(names: str, cls: type, default: str):
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        (lambda: losses.Huber(0), "Huber: delta must be a number of at least 4.94066e-324, got 0"),
+        (lambda: losses.Huber(0), "Huber: delta must be a number above 0, got 0"),
         (
             lambda: losses.Poisson("product"),
             "Poisson: reduction must be one of 'sum_over_batch_size', 'sum', 'mean', 'mean_with_",

@@ -116,7 +116,9 @@ class Huber(DenseLoss):
         name: str | None = "huber_loss",
     ) -> None:
         super().__init__(reduction, name)
-        self.delta = arguments.real("Huber", "delta", delta, math.ulp(0.0))
+        self.delta = arguments.real("Huber", "delta", delta)
+        if self.delta <= 0:
+            raise arguments.invalid("Huber", "delta", "a number above 0", delta)
 
     @quietly
     def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:

@@ -53,11 +53,14 @@ class FBetaScore(Metric):
         self.average = average
         if average is not None:
             self.average = arguments.choice(owner, "average", average, _AVERAGES)
-        self.beta = arguments.real(owner, "beta", beta, np.nextafter(0.0, 1.0))
+        self.beta = arguments.real(owner, "beta", beta)
+        if self.beta <= 0:
+            raise arguments.invalid(owner, "beta", "a number above 0", beta)
         self.threshold = threshold
         if threshold is not None:
-            least = np.nextafter(0.0, 1.0)
-            self.threshold = arguments.real(owner, "threshold", threshold, least, 1.0)
+            self.threshold = arguments.real(owner, "threshold", threshold, maximum=1.0)
+            if self.threshold <= 0:
+                raise arguments.invalid(owner, "threshold", "a number above 0", threshold)
         self.reset_state()
 
     def reset_state(self) -> None:
