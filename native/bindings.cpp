@@ -24,8 +24,10 @@ using convlet::ActivationName;
 using convlet::KernelShape;
 using convlet::Loss;
 using convlet::MoveTable;
+using convlet::NormClip;
 using convlet::Plan;
 using convlet::TapTable;
+using convlet::WeightArrays;
 
 namespace {
 
@@ -79,26 +81,46 @@ Activation activation_from(ActivationName name, const std::vector<float>& parame
     return activation;
 }
 
-// Lists of arrays of the same lengths; without momentum those of velocities are empty.
-std::vector<bool> gradient_descent(const nb::list& values, const nb::list& gradients,
-                                   const nb::list& velocities, const nb::list& new_values,
-                                   const nb::list& new_velocities, float rate, float momentum,
-                                   bool nesterov, const std::string& instruction_set,
-                                   int threads) {
-    const bool remembers = nb::len(velocities) > 0;
-    const auto floats = [](const nb::list& arrays, size_t i) {
-        return const_cast<float*>(
-            static_cast<const float*>(nb::cast<nb::ndarray<nb::ro>>(arrays[i]).data()));
-    };
-    std::vector<convlet::Descent> weights;
-    for (size_t i = 0; i < nb::len(values); ++i)
-        weights.push_back({floats(values, i), floats(gradients, i),
-                           remembers ? floats(velocities, i) : nullptr, floats(new_values, i),
-                           remembers ? floats(new_velocities, i) : nullptr,
-                           static_cast<int64_t>(nb::cast<nb::ndarray<nb::ro>>(values[i]).size())});
+float* floats(nb::handle array) {
+    return const_cast<float*>(static_cast<const float*>(nb::cast<nb::ndarray<nb::ro>>(array).data()));
+}
+
+// A weight's arrays: (value, gradient, decay, average or None, slots), and those to be written:
+// (value, average or None, slots).
+WeightArrays weight_from(const nb::tuple& before, const nb::tuple& after) {
+    WeightArrays a{};
+    a.count = static_cast<int64_t>(nb::cast<nb::ndarray<nb::ro>>(before[0]).size());
+    a.value = floats(before[0]);
+    a.gradient = floats(before[1]);
+    a.decay = nb::cast<float>(before[2]);
+    a.gradient_scale = 1.0f;
+    a.new_value = floats(after[0]);
+    if (!before[3].is_none()) {
+        a.average = floats(before[3]);
+        a.new_average = floats(after[1]);
+    }
+    const nb::list slots = nb::cast<nb::list>(before[4]), new_slots = nb::cast<nb::list>(after[2]);
+    a.slot_count = static_cast<int>(nb::len(slots));
+    for (int s = 0; s < a.slot_count && s < convlet::MOST_SLOTS; ++s) {
+        a.slots[s] = floats(slots[s]);
+        a.new_slots[s] = floats(new_slots[s]);
+    }
+    return a;
+}
+
+std::vector<bool> optimizer_step(const std::string& instruction_set, convlet::Rule rule,
+                                 const std::vector<float>& numbers, const nb::list& before,
+                                 const nb::list& after, NormClip clip, double largest_norm,
+                                 float largest_gradient, float average_momentum,
+                                 bool takes_average, int threads) {
+    convlet::Step step{rule, {}, largest_gradient, average_momentum, takes_average};
+    for (size_t i = 0; i < numbers.size() && i < 6; ++i) step.numbers[i] = numbers[i];
+    std::vector<WeightArrays> weights;
+    for (size_t i = 0; i < nb::len(before); ++i)
+        weights.push_back(weight_from(nb::cast<nb::tuple>(before[i]), nb::cast<nb::tuple>(after[i])));
     const nb::gil_scoped_release release;
-    return convlet::gradient_descent(convlet::kernels_of(instruction_set), weights, rate, momentum,
-                                     nesterov, threads);
+    return convlet::optimizer_step(convlet::kernels_of(instruction_set), step, weights, clip,
+                                   largest_norm, threads);
 }
 
 // --- augmentation ---
@@ -361,8 +383,23 @@ NB_MODULE(_native, m) {
         "instruction_set"_a, "Floats in a register.");
     m.def("usable_processors", &convlet::usable_processors,
           "Processors that this process may use.");
-    m.def("gradient_descent", &gradient_descent,
-          "A step of gradient descent for lists of arrays; tells of each whether it is finite.");
+    nb::enum_<convlet::Rule>(m, "Rule")
+        .value("descent", convlet::Rule::descent)
+        .value("adam", convlet::Rule::adam)
+        .value("adamax", convlet::Rule::adamax)
+        .value("nadam", convlet::Rule::nadam)
+        .value("rmsprop", convlet::Rule::rmsprop)
+        .value("adagrad", convlet::Rule::adagrad)
+        .value("adadelta", convlet::Rule::adadelta)
+        .value("lion", convlet::Rule::lion);
+    nb::enum_<NormClip>(m, "NormClip")
+        .value("none", NormClip::none)
+        .value("each", NormClip::each)
+        .value("all", NormClip::all);
+    m.def("optimizer_step", &optimizer_step, "instruction_set"_a, "rule"_a, "numbers"_a,
+          "before"_a, "after"_a, "clip"_a, "largest_norm"_a, "largest_gradient"_a,
+          "average_momentum"_a, "takes_average"_a, "threads"_a,
+          "An optimizer's step for lists of weights; tells of each whether it is finite.");
 
     nb::enum_<ActivationName>(m, "Activation")
         .value("linear", ActivationName::linear)

@@ -41,6 +41,7 @@ namespace CONVLET_TARGET {
 #include "kernels/set_normalization.hpp"
 #include "kernels/window_reductions.hpp"
 #include "kernels/optimizers.hpp"
+#include "kernels/rules.hpp"
 
 extern const Kernels KERNELS;
 const Kernels KERNELS = {
@@ -101,7 +102,8 @@ const Kernels KERNELS = {
     spatial_dropout,
     gaussian_noise,
     add_up,
-    gradient_descent,
+    optimizer_step,
+    sum_of_squares,
 };
 
 }  // namespace CONVLET_TARGET

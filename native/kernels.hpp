@@ -246,6 +246,36 @@ struct Dropout {
     double rate;
 };
 
+// --- optimizers; see kernels/rules.hpp ---
+
+enum class Rule : int32_t { descent, adam, adamax, nadam, rmsprop, adagrad, adadelta, lion };
+
+// What a step is for all weights.
+struct Step {
+    Rule rule;
+    float numbers[6];        // what the rule wants to know
+    float largest_gradient;  // beyond which, up or down, one is cut off; 0 for no limit
+    float average_momentum;  // of the weights' moving averages
+    bool takes_average;      // whether weights become their averages
+};
+
+constexpr int MOST_SLOTS = 3;
+
+// One weight, and what becomes of it.
+struct WeightArrays {
+    int64_t count;
+    const float* value;
+    const float* gradient;
+    float* new_value;
+    int slot_count;
+    const float* slots[MOST_SLOTS];
+    float* new_slots[MOST_SLOTS];
+    const float* average;  // the moving average, or null
+    float* new_average;
+    float decay;           // share of the weight that goes, for weight decay
+    float gradient_scale;  // what clipping by a norm leaves of the gradient, as a factor
+};
+
 // The signature of each kernel; `Share` last where several threads may do parts of it.
 struct Kernels {
     const char* instruction_set;
@@ -350,10 +380,9 @@ struct Kernels {
     void (*gaussian_noise)(const Dropout&, const float* x, float* y, float* scratch, Share);
 
     void (*add_up)(float* const* shards, int64_t count, int64_t shard_count, float* total, Share);
-    // returns whether every new weight is finite
-    bool (*gradient_descent)(const float* value, const float* gradient, const float* velocity,
-                             float* new_value, float* new_velocity, int64_t count, float rate,
-                             float momentum, bool nesterov);
+    // returns whether all that was written is finite
+    bool (*optimizer_step)(const Step&, const WeightArrays&, int64_t first, int64_t count);
+    double (*sum_of_squares)(const float* x, int64_t count);
 };
 
 }  // namespace convlet

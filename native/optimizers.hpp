@@ -1,25 +1,18 @@
 // Optimizers' steps: all weights of a network in one pass, shared out among the threads.
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
 #include "kernels.hpp"
 
 namespace convlet {
 
-// One weight and what becomes of it; without momentum both velocities are null.
-struct Descent {
-    const float* value;
-    const float* gradient;
-    const float* velocity;
-    float* new_value;
-    float* new_velocity;
-    int64_t count;
-};
+// Which norm of the gradients may be no larger than a limit: none, each weight's, that of all.
+enum class NormClip : int32_t { none, each, all };
 
-// A step of gradient descent for each weight; returns for each whether all new values are finite.
-std::vector<bool> gradient_descent(const Kernels&, const std::vector<Descent>&, float rate,
-                                   float momentum, bool nesterov, int threads);
+// A step for each weight; returns for each whether it, and what is remembered of it, is finite. With
+// a clip, the gradients are gone through before, and the weights' `gradient_scale` is set.
+std::vector<bool> optimizer_step(const Kernels&, const Step&, std::vector<WeightArrays>&, NormClip,
+                                 double largest_norm, int threads);
 
 }  // namespace convlet

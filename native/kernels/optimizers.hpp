@@ -1,4 +1,4 @@
-// From the shards' gradients to the next weights.
+// From the shards' gradients to the gradient; rules.hpp goes on to the next weights.
 #pragma once
 
 // total = the sum of the shards, added in pairs of neighbours, then pairs of pairs: ((0 + 1) +
@@ -14,26 +14,4 @@ static void add_up(float* const* shards, int64_t count, int64_t shard_count, flo
                 sums[s] += sums[s + distance];
         part.write(total + i, sums[0]);
     });
-}
-
-// The formulas of convlet.optimizers.SGD, in one pass: v' = m v - rate g; w' = w + v', or, with
-// Nesterov's look ahead, w + m v' - rate g. Without momentum there is no velocity.
-static bool gradient_descent(const float* value, const float* gradient, const float* velocity,
-                             float* new_value, float* new_velocity, int64_t count, float rate,
-                             float momentum, bool nesterov) {
-    Vector not_finite = {};  // x - x is 0 for finite numbers and NaN for others
-    for_vectors(0, count, [&](int64_t i, auto part) {
-        const Vector step = part.read(gradient + i) * rate;
-        Vector next;
-        if (velocity) {
-            const Vector v = part.read(velocity + i) * momentum - step;
-            part.write(new_velocity + i, v);
-            next = part.read(value + i) + (nesterov ? v * momentum - step : v);
-        } else {
-            next = part.read(value + i) - step;
-        }
-        part.write(new_value + i, next);
-        not_finite += next - next;
-    });
-    return sum(not_finite) == 0;
 }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Generic, Self, TypeVar
@@ -129,16 +129,21 @@ class Registry(Generic[T]):
         What the classes are, for messages: ``"loss"``.
     base : type
         The class that they all derive from.
+    spelled : callable, optional
+        Makes of a class's name the string that stands for it; snake case if left out.
     """
 
-    def __init__(self, kind: str, base: type[T]) -> None:
+    def __init__(
+        self, kind: str, base: type[T], spelled: Callable[[str], str] = snake_case
+    ) -> None:
         self.kind = kind
         self.base = base
+        self.spelled = spelled
         self._classes: dict[str, type[T]] = {}
 
     def register(self, cls: type[T], *aliases: str) -> None:
-        """Make a class known under its name, its name in snake case, and ``aliases``."""
-        for name in (cls.__name__, snake_case(cls.__name__), *aliases):
+        """Make a class known under its name, its name as a string, and ``aliases``."""
+        for name in (cls.__name__, self.spelled(cls.__name__), *aliases):
             self._classes[name] = cls
 
     def get(self, identifier: object, custom_objects: Mapping[str, type] | None = None) -> T:
@@ -227,7 +232,7 @@ class Registry(Generic[T]):
                 f"{self.kind}: custom_objects[{name!r}] must be a subclass of "
                 f"{self.base.__name__}, got {_shortened.repr(own)}"
             )
-        known = {snake_case(cls.__name__) for cls in self._classes.values()}
+        known = {self.spelled(cls.__name__) for cls in self._classes.values()}
         raise ValueError(
             f"{self.kind}: unknown {_shortened.repr(name)}; known are "
             + ", ".join(sorted(known | set(custom_objects)))

@@ -78,7 +78,8 @@ class NativeProgram:
                     start = time.perf_counter()
                     self._run_python(segment, feeds, arrays)
                     self._python_seconds[number] = time.perf_counter() - start
-            self._packed = variables
+            # training packs each time, and holding a step's weights would take their memory
+            self._packed = [] if self._program.backward else variables
         arrays.update(_carried_out(self._after, arrays))
         return {name: self._shaped(name, arrays) for name in self._program.results}
 

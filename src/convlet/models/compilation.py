@@ -57,9 +57,9 @@ class Compilation:
             [*((m, False) for m in first), *((m, True) for m in second)]
             for first, second in zip(plain, weighted, strict=True)
         ]
-        self.state = TrainingState()
         self._check_losses()
         self._check_metrics()
+        self.state = TrainingState(self.optimizer)  # sets the optimizer's count of steps to 0
 
     def _check_losses(self) -> None:
         for loss in self.losses:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from convlet import arguments, random
 from convlet.engine import Variable
-from convlet.optimizers import Optimizer, Slots, Step, Weight
+from convlet.optimizers import AVERAGE, Optimizer, Slots, Step, Weight
 
 _LIMIT = 1 << 63  # counters and seeds are words of random keys
 
@@ -21,15 +22,21 @@ class NonFiniteLossError(ArithmeticError):
 class TrainingState:
     """The state of a compiled model's training.
 
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Who makes the steps, and is told how many they are: schedules go by it.
+
     Attributes
     ----------
-    iterations, epochs : int
-        Steps made, and epochs begun, since the model was compiled.
+    epochs : int
+        Epochs begun since the model was compiled.
     slots : dict of str to dict of str to ndarray
         For each variable's path, what the optimizer remembers about it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
         self.iterations = 0
         self.epochs = 0
         self._seed: int | None = None
@@ -37,8 +44,17 @@ class TrainingState:
         # the variable that slots were made for: another layer may take its path
         self._made_for: dict[str, Variable] = {}
         # values and slots with which the last finite loss was computed, and the values that the
-        # step since then made of them; arrays are never written into, so keeping them is no copy
+        # step since then made of them; nobody writes into them before the next finite loss
         self._good: dict[str, tuple[np.ndarray, Slots, np.ndarray]] = {}
+
+    @property
+    def iterations(self) -> int:
+        """Steps made since the model was compiled."""
+        return self._iterations
+
+    @iterations.setter
+    def iterations(self, value: int) -> None:
+        self._iterations = self._optimizer.iterations = value
 
     @property
     def seed(self) -> int:
@@ -81,7 +97,6 @@ class TrainingState:
 
     def update(
         self,
-        optimizer: Optimizer,
         variables: Mapping[str, Variable],
         gradients: Mapping[str, np.ndarray],
         updates: Mapping[str, np.ndarray],
@@ -90,17 +105,17 @@ class TrainingState:
 
         A variable with a constraint becomes what that makes of the step.
 
+        The loss that the gradients are of is finite, so the way back before it is not needed any
+        more: the arrays that it kept are written into, unless somebody else holds them.
+
         Raises
         ------
         NonFiniteLossError
             If a weight would not be finite; then no weight is changed.
         """
-        before = [
-            Weight(variables[path].value, g, self._slots_of(optimizer, path, variables[path]))
-            for path, g in gradients.items()
-        ]
+        before = [self._weight(path, variables[path], g) for path, g in gradients.items()]
         self.forget_the_way_back()  # if this step fails, the weights of now stay; memory is short
-        made = optimizer.update_all(before, self.iterations)
+        made = self._optimizer.update_all(before, self.iterations)
         steps = [
             _constrained(step, variables[path]) for path, step in zip(gradients, made, strict=True)
         ]
@@ -122,15 +137,32 @@ class TrainingState:
             self._good[path] = before_it, {}, variable.value
         self.iterations += 1
 
-    def _slots_of(self, optimizer: Optimizer, path: str, variable: Variable) -> Slots:
-        """Return what the optimizer remembers about a variable, at first nothing."""
-        # none are known, too, if the optimizer's momentum was 0 so far
-        return self.known_slots(path, variable) or optimizer.slots(variable.value)
+    def _weight(self, path: str, variable: Variable, gradient: np.ndarray) -> Weight:
+        """Return what a step needs to know about a variable."""
+        slots = self._optimizer.all_slots(variable.value, self.known_slots(path, variable))
+        decays = self._optimizer.decays(variable)
+        return Weight(variable.value, gradient, slots, decays, self._spare(path))
+
+    def _spare(self, path: str) -> list[np.ndarray]:
+        """Return what the way back kept about a variable, as far as nobody else holds it."""
+        if path not in self._good:
+            return []
+        value, slots, _ = self._good.pop(path)
+        arrays = [value, *slots.values()]
+        del value, slots, _  # they would count as holders
+        return _unshared(arrays)
 
     def known_slots(self, path: str, variable: Variable) -> Slots:
         """Return what is remembered about a variable, not about another that had its path."""
         is_its_own = self._made_for.get(path, variable) is variable
         return self.slots.get(path, {}) if is_its_own else {}
+
+    def take_averages(self, variables: Mapping[str, Variable]) -> None:
+        """Let weights become their moving averages where the optimizer keeps some."""
+        for path, variable in variables.items():
+            average = self.known_slots(path, variable).get(AVERAGE)
+            if average is not None and self._optimizer.use_ema:
+                variable.assign(average)
 
     def step_back(self) -> None:
         """Put back the weights and slots with which the last finite loss was computed.
@@ -155,3 +187,24 @@ def _constrained(step: Step, variable: Variable) -> Step:
         return step
     value = variable.constraint.applied(step.value)
     return Step(value, step.slots, bool(np.isfinite(value).all()))
+
+
+def _references(arrays: Sequence[np.ndarray], number: int) -> int:
+    """Return how many hold an array of a list."""
+    return sys.getrefcount(arrays[number])
+
+
+_LIST_ALONE = _references([np.empty(0)], 0)
+
+
+def _unshared(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return those of some arrays that nobody holds but this list, to be written into.
+
+    An array that a user, a view or a program still holds must not change; Python counts them all.
+    """
+    count = range(len(arrays))
+    alone = [arrays[n] for n in count if _references(arrays, n) == _LIST_ALONE]
+    alone = [array for array in alone if array.flags.owndata]
+    for array in alone:
+        array.flags.writeable = True
+    return alone

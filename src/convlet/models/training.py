@@ -113,7 +113,7 @@ def train_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray
     gradients = {path: results[buffer] for path, buffer in program.gradients.items()}
     updates = {path: results[buffer] for path, buffer in program.updates.items()}
     gradients = with_penalties(gradients, program.variables)
-    model.state.update(model.optimizer, program.variables, gradients, updates)
+    model.state.update(program.variables, gradients, updates)
     return losses, [results[name] for name in program.outputs]
 
 
@@ -239,6 +239,7 @@ def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) ->
     except KeyboardInterrupt:
         course.told("on_train_end", logs)
         raise
+    course.model.state.take_averages(course.model.named_weights())
     course.told("on_train_end", logs)
 
 

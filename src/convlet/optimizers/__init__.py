@@ -5,14 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from convlet.optimizers.base import Optimizer, Slots, Step, Weight
+from convlet.optimizers import schedules
+from convlet.optimizers.adam import Adam, Adamax, AdamW, Nadam
+from convlet.optimizers.adaptive import Adadelta, Adagrad, RMSprop
+from convlet.optimizers.base import AVERAGE, Optimizer, Slots, Step, Weight
+from convlet.optimizers.lion import Lion
 from convlet.optimizers.sgd import SGD
-from convlet.serialization import Registry
+from convlet.serialization import Registry, custom_object_scope
 
-__all__ = ["SGD", "Optimizer", "Slots", "Step", "Weight", "get", "serialize"]
+__all__ = [
+    "AVERAGE",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "Slots",
+    "Step",
+    "Weight",
+    "get",
+    "schedules",
+    "serialize",
+]
 
-_registry = Registry("optimizer", Optimizer)
-_registry.register(SGD)
+# Keras's strings are the names in small letters: "adamw", "rmsprop"
+_registry = Registry("optimizer", Optimizer, str.lower)
+for _optimizer in (SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Lion):
+    _registry.register(_optimizer)
 
 
 def get(identifier: object, custom_objects: Mapping[str, type] | None = None) -> Optimizer:
@@ -23,7 +47,8 @@ def get(identifier: object, custom_objects: Mapping[str, type] | None = None) ->
     ValueError
         See ``convlet.serialization.Registry.get``.
     """
-    return _registry.get(identifier, custom_objects)
+    with custom_object_scope(custom_objects or {}):  # a schedule of one's own is made inside
+        return _registry.get(identifier)
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
