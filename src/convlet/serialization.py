@@ -178,6 +178,10 @@ class Registry(Generic[T]):
             f"'config', got {_shortened.repr(identifier)}"
         )
 
+    def names(self) -> list[str]:
+        """Return the strings that stand for the registered classes, in order."""
+        return sorted({self.spelled(cls.__name__) for cls in self._classes.values()})
+
     def find(self, name: str) -> type[T]:
         """Return the class that is registered under a name.
 
@@ -232,10 +236,9 @@ class Registry(Generic[T]):
                 f"{self.kind}: custom_objects[{name!r}] must be a subclass of "
                 f"{self.base.__name__}, got {_shortened.repr(own)}"
             )
-        known = {self.spelled(cls.__name__) for cls in self._classes.values()}
         raise ValueError(
             f"{self.kind}: unknown {_shortened.repr(name)}; known are "
-            + ", ".join(sorted(known | set(custom_objects)))
+            + ", ".join(sorted({*self.names(), *custom_objects}))
             + hint
         )
 

@@ -1,4 +1,4 @@
-"""SGD: sequences worked by hand, new arrays, float types, and settings."""
+"""SGD: sequences worked by hand, new arrays, float types; the settings that all share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convlet import optimizers
-from convlet.optimizers import SGD, Optimizer
+from convlet.optimizers import SGD, Optimizer, schedules
 from numerics import normal
 
 
@@ -85,6 +85,25 @@ def test_a_step_that_diverges_gives_no_warnings():
         ({"learning_rate": "fast"}, "SGD: learning_rate must be a number of at least 0, got 'fas"),
         ({"momentum": 1.5}, "SGD: momentum must be a number of at least 0 and of at most 1, got"),
         ({"nesterov": 1}, "SGD: nesterov must be True or False, got 1"),
+        (
+            {"learning_rate": schedules.OneCycle},
+            "SGD: learning_rate must be a number of at least 0, got <class",
+        ),
+        ({"weight_decay": -1}, "SGD: weight_decay must be a number of at least 0, got -1"),
+        ({"clipnorm": "a"}, "SGD: clipnorm must be a number of at least 0, got 'a'"),
+        ({"clipvalue": np.nan}, "SGD: clipvalue must be a number of at least 0, got nan"),
+        ({"global_clipnorm": -2.0}, "SGD: global_clipnorm must be a number of at least 0, got -2"),
+        (
+            {"clipnorm": 1.0, "global_clipnorm": 1.0},
+            "SGD: only one of clipnorm, clipvalue and global_clipnorm may be given, got clipnorm "
+            "and global_clipnorm",
+        ),
+        ({"use_ema": 1}, "SGD: use_ema must be True or False, got 1"),
+        ({"ema_momentum": 1.5}, "SGD: ema_momentum must be a number of at least 0 and of at most"),
+        (
+            {"ema_overwrite_frequency": 0},
+            "SGD: ema_overwrite_frequency must be an integer of at least 1, got 0",
+        ),
         ({"name": 3}, "SGD: name must be a string of printable characters, got 3"),
     ],
 )
@@ -99,11 +118,16 @@ def test_names_and_configurations():
         "learning_rate": 0.01,
         "momentum": 0.0,
         "nesterov": False,
-        "name": "SGD",
+        "weight_decay": None,
+        "clipnorm": None,
+        "clipvalue": None,
+        "global_clipnorm": None,
+        "use_ema": False,
+        "ema_momentum": 0.99,
+        "ema_overwrite_frequency": None,
+        "name": "sgd",
     }
-    config = optimizers.serialize(SGD(0.5, 0.9, True, "mine"))
-    assert optimizers.serialize(optimizers.get(config)) == config
-    with pytest.raises(ValueError, match="optimizer: unknown 'adam'; known are sgd"):
-        optimizers.get("adam")
+    with pytest.raises(ValueError, match="optimizer: unknown 'ftrl'; known are adadelta, adagrad"):
+        optimizers.get("ftrl")
     with pytest.raises(ValueError, match="optimizer Optimizer: the config does not fit"):
         optimizers.get(Optimizer)

@@ -410,16 +410,36 @@ CONFIGS: dict[str, tuple[Callable[[Any], Any], str]] = {
         "a layer 'Dense' is shared by two models, which is not supported",
     ),
     "another optimizer": (
-        changed_compile(optimizer=keras_object("Adam", "keras.optimizers")),
-        "the file asks for the optimizer 'Adam', which convlet has not",
+        changed_compile(optimizer=keras_object("Ftrl", "keras.optimizers")),
+        "the file asks for the optimizer 'Ftrl', which convlet has not",
     ),
-    "a schedule": (
-        changed_optimizer(learning_rate=keras_object("ExponentialDecay")),
-        "SGD: learning_rate must be",
+    "a schedule of a stranger's": (
+        changed_optimizer(learning_rate=keras_object("ExponentialDecay", "builtins")),
+        "the schedule 'ExponentialDecay' is of 'builtins', and no class of Keras's own",
     ),
-    "clipped gradients": (
-        changed_optimizer(clipnorm=1.0),
-        "SGD: clipnorm is not supported, got 1.0",
+    "a schedule that Keras has not": (
+        changed_optimizer(learning_rate=keras_object("OneCycle")),
+        "the file asks for the schedule 'OneCycle', which convlet has not",
+    ),
+    "a schedule without end": (
+        changed_optimizer(
+            learning_rate=keras_object(
+                "ExponentialDecay",
+                initial_learning_rate=0.1,
+                decay_steps=0,
+                decay_rate=0.5,
+                name="ExponentialDecay",
+            )
+        ),
+        "ExponentialDecay: decay_steps must be a number above 0, got 0",
+    ),
+    "two ways of clipping": (
+        changed_optimizer(clipnorm=1.0, clipvalue=1.0),
+        "SGD: only one of clipnorm, clipvalue and global_clipnorm may be given, got clipnorm and",
+    ),
+    "a scaled loss": (
+        changed_optimizer(loss_scale_factor=2.0),
+        "SGD: loss_scale_factor is not supported, got 2.0",
     ),
     "a function as loss": (
         changed_compile(loss=FUNCTION),
@@ -469,7 +489,7 @@ def test_a_chain_without_end_is_not_made(path: Path, members: dict[str, bytes]):
 
 
 def test_how_a_model_was_compiled_may_be_left_out(path: Path, members: dict[str, bytes]):
-    change = changed_compile(optimizer=keras_object("Adam", "keras.optimizers"))
+    change = changed_compile(optimizer=keras_object("Ftrl", "keras.optimizers"))
     content = with_config(members, change)
     assert outcome(path, content).endswith("; compile=False leaves out how the model was trained")
     assert not load_model(path, compile=False).compiled

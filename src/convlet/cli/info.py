@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import click
 
-from convlet import load_model, show_config
+from convlet import load_model, optimizers, show_config
 from convlet.cli.options import examples
 from convlet.cli.report import counted, printable, size
 
@@ -34,14 +35,23 @@ def _details(model: Any) -> list[str]:
         shape = size((made.height, made.width, made.channels))
         lines.append(f"Images: {shape}, values from {made.minimum:g} to {made.maximum:g}")
     if model.compiled:
-        settings = model.optimizer.get_config()
-        name = settings.pop("name", model.optimizer.name)
-        listed = ", ".join(f"{key} {value}" for key, value in settings.items())
+        name, listed = type(model.optimizer).__name__, ", ".join(_settings(model.optimizer))
         losses = [loss.name for loss in model.compilation.losses if loss is not None]
         lines.append(f"Training: {name} ({listed}), loss {' + '.join(losses)}")
         epochs, steps = model.state.epochs, model.state.iterations
         lines.append(f"Trained so far: {counted(epochs, 'epoch')}, {counted(steps, 'step')}")
     return lines
+
+
+def _settings(optimizer: Any) -> list[str]:
+    """Return an optimizer's settings, without those that all have and nobody asked for."""
+    signature = inspect.signature(optimizers.Optimizer.__init__)
+    neutral = {name: parameter.default for name, parameter in signature.parameters.items()}
+    return [
+        f"{key} {value['class_name'] if isinstance(value, dict) else value}"
+        for key, value in optimizer.get_config().items()
+        if key != "name" and (key not in neutral or value != neutral[key])
+    ]
 
 
 @click.command(short_help="Show what this installation is.", epilog=examples("convlet info"))

@@ -20,7 +20,10 @@ _SMALL = 28  # pixels; images with less along an axis go to the small network
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained unless options say otherwise: by gradient descent with momentum."""
+    """How a network is trained unless options say otherwise: by gradient descent with momentum.
+
+    Another optimizer has its own learning rate.
+    """
 
     epochs: int = 10
     batch_size: int = 32
@@ -75,7 +78,11 @@ def architecture(name: str | None, data: DataSet) -> Callable[[tuple[int, ...], 
 
 
 def new(
-    name: str | None, data: DataSet, learning_rate: float | None, momentum: float | None
+    name: str | None,
+    data: DataSet,
+    learning_rate: float | None,
+    momentum: float | None,
+    optimizer: str | None = None,
 ) -> Any:
     """Return a compiled network for a data set.
 
@@ -85,16 +92,19 @@ def new(
         As for `architecture`.
     data : DataSet
     learning_rate, momentum : float or None
-        In place of those of the network's recipe.
+        In place of those of the network's recipe, or of the optimizer.
+    optimizer : str, optional
+        One of `convlet.optimizers.NAMES`, in place of that of the network's recipe.
 
     Raises
     ------
     ValueError
-        If the samples are not images, or too small for the network.
+        If the samples are not images, or too small for the network, or the optimizer has no
+        momentum.
     """
     build = architecture(name, data)
     model = build(data.x_train.shape[1:], count_classes(data))
-    _compile(model)
+    _compile(model, optimizer)
     override(model, learning_rate, momentum)
     return model
 
@@ -106,9 +116,12 @@ def _scale(data: DataSet) -> float | None:
     return 1.0 / data.preprocessing.maximum
 
 
-def _compile(model: Any) -> None:
+def _compile(model: Any, optimizer: str | None = None) -> None:
     recipe = recipe_for(model)
-    model.compile(optimizers.SGD(recipe.learning_rate, recipe.momentum), _LOSS, ["accuracy"])
+    chosen: Any = optimizer
+    if optimizer in (None, "sgd"):
+        chosen = optimizers.SGD(recipe.learning_rate, recipe.momentum)
+    model.compile(chosen, _LOSS, ["accuracy"])
 
 
 def load_single(path: str) -> Any:
@@ -159,15 +172,18 @@ def override(model: Any, learning_rate: float | None, momentum: float | None) ->
     Raises
     ------
     ValueError
-        If the optimizer has no momentum.
+        If the optimizer has no momentum, or its learning rate follows a schedule.
     """
     optimizer = model.optimizer
     if learning_rate is not None:
+        if optimizer.schedule is not None:
+            raise ValueError(
+                "--learning-rate: the network's learning rate follows a schedule, "
+                f"{optimizer.schedule.name}"
+            )
         optimizer.learning_rate = learning_rate
     if momentum is None:
         return
     if not hasattr(optimizer, "momentum"):
         raise ValueError(f"--momentum: the network's optimizer, {optimizer.name}, has none")
     optimizer.momentum = momentum
-    if momentum == 0:
-        model.state.slots.clear()  # the velocities of before, which nothing reads any more

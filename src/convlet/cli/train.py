@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from convlet import NonFiniteLossError, applications, utils
+from convlet import NonFiniteLossError, applications, optimizers, utils
 from convlet.augmentation import (
     Augmentation,
     RandomRotation,
@@ -64,6 +64,12 @@ class _Course:
 )
 @click.option("--epochs", type=click.IntRange(1), help="How often to go through the samples.")
 @click.option("--batch-size", type=click.IntRange(1), help="Samples in a step.")
+@click.option(
+    "--optimizer",
+    type=click.Choice(optimizers.NAMES),
+    help="How weights follow their gradients, sgd by default; another one has a learning rate of "
+    "its own.",
+)
 @click.option("--learning-rate", type=FiniteRange(0, min_open=True), help="Length of a step.")
 @click.option(
     "--momentum", type=FiniteRange(0, 1, max_open=True), help="Share of a step that the next keeps."
@@ -97,6 +103,7 @@ def train(
     model: str | None,
     epochs: int | None,
     batch_size: int | None,
+    optimizer: str | None,
     learning_rate: float | None,
     momentum: float | None,
     validation_split: float,
@@ -113,15 +120,19 @@ def train(
     x and y.
 
     Epochs, batch size, learning rate and momentum have defaults that suit the network; one from a
-    file keeps the learning rate and the momentum that it was trained with. Ctrl-C stops after the
-    current step and saves what has been learned.
+    file keeps the optimizer, the learning rate and the momentum that it was trained with. Ctrl-C
+    stops after the current step and saves what has been learned.
     """
     if model is not None and model.endswith(network.SUFFIXES):
+        if optimizer is not None:
+            raise click.UsageError(
+                "--optimizer is for new networks; a saved one goes on with its own."
+            )
         trained, data = _saved(model, source, seed, learning_rate, momentum)
         origin = f"{model}, trained for {counted(trained.state.epochs, 'epoch')} so far"
     else:
         seed = secrets.randbelow(SEEDS) if seed is None else seed
-        trained, data = _new(model, source, seed, learning_rate, momentum)
+        trained, data = _new(model, source, seed, optimizer, learning_rate, momentum)
         origin = f"{trained.name}, seed {seed}"
     recipe = network.recipe_for(trained)
     course = _Course(
@@ -156,7 +167,12 @@ def _distortions() -> list[Augmentation]:
 
 
 def _new(
-    name: str | None, source: str, seed: int, learning_rate: float | None, momentum: float | None
+    name: str | None,
+    source: str,
+    seed: int,
+    optimizer: str | None,
+    learning_rate: float | None,
+    momentum: float | None,
 ) -> tuple[Any, DataSet]:
     """Return a new network and its data."""
     if name is not None and name not in applications.BY_NAME:
@@ -166,7 +182,7 @@ def _new(
         )
     data = open_data(source)
     utils.set_random_seed(seed)
-    return network.new(name, data, learning_rate, momentum), data
+    return network.new(name, data, learning_rate, momentum, optimizer), data
 
 
 def _saved(
@@ -184,7 +200,8 @@ def _announce(course: _Course, origin: str) -> None:
     """Print what is trained on what."""
     data, model, optimizer = course.data, course.model, course.model.optimizer
     tests = "no test part" if data.x_test is None else f"{len(data.x_test):,} to test on"
-    settings = f"batch size {course.batch_size}, learning rate {optimizer.learning_rate:g}"
+    how = "" if isinstance(optimizer, optimizers.SGD) else f"{type(optimizer).__name__}, "
+    settings = f"batch size {course.batch_size}, {how}learning rate {optimizer.learning_rate:g}"
     if hasattr(optimizer, "momentum"):
         settings += f", momentum {optimizer.momentum:g}"
     click.echo(

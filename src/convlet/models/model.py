@@ -327,8 +327,8 @@ class Model(Layer):
 
     def compile(
         self,
-        optimizer: Any,
-        loss: Any,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
         loss_weights: Any = None,
@@ -338,7 +338,7 @@ class Model(Layer):
         Parameters
         ----------
         optimizer : str or Optimizer
-            ``"sgd"`` or an `SGD` with its own settings.
+            A name, such as ``"adam"``, or an optimizer with its own settings.
         loss : str or Loss, or a list or dict of them
             What training lowers. Of several outputs each has its own, in a list or by name; one
             that stands alone counts for all of them, and an output may have None.

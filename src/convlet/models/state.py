@@ -204,7 +204,7 @@ def _unshared(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """
     count = range(len(arrays))
     alone = [arrays[n] for n in count if _references(arrays, n) == _LIST_ALONE]
-    alone = [array for array in alone if array.flags.owndata]
+    alone = [a for a in alone if type(a) is np.ndarray and a.flags.owndata]
     for array in alone:
         array.flags.writeable = True
     return alone

@@ -15,6 +15,7 @@ from convlet.serialization import Registry, custom_object_scope
 
 __all__ = [
     "AVERAGE",
+    "NAMES",
     "SGD",
     "Adadelta",
     "Adagrad",
@@ -37,6 +38,9 @@ __all__ = [
 _registry = Registry("optimizer", Optimizer, str.lower)
 for _optimizer in (SGD, Adam, AdamW, RMSprop, Adagrad, Adadelta, Adamax, Nadam, Lion):
     _registry.register(_optimizer)
+
+NAMES = _registry.names()
+"""The strings that stand for optimizers."""
 
 
 def get(identifier: object, custom_objects: Mapping[str, type] | None = None) -> Optimizer:

@@ -105,9 +105,10 @@ class Adam(_Moments):
 
 
 class AdamW(Adam):
-    """Adam with weight decay (Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019).
+    """Adam with weight decay (Loshchilov and Hutter, 2019).
 
-    `Adam`, with a default for what all optimizers can do: w ← w - ηλw before each step.
+    `Adam`, with a default for what all optimizers can do: w ← w - ηλw before each step. The paper
+    is *Decoupled weight decay regularization*.
 
     Parameters
     ----------

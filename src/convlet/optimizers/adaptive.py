@@ -150,8 +150,8 @@ class Adagrad(RuleOptimizer):
 class Adadelta(RuleOptimizer):
     """Steps in the weight's own units (Zeiler, *ADADELTA: an adaptive learning rate method*, 2012).
 
-    With learning rate η, 1 in the paper, and gradient g, the mean squares s of the gradients and d of
-    the changes being 0 at first:
+    With learning rate η, 1 in the paper, and gradient g, the mean squares s of the gradients and d
+    of the changes being 0 at first:
 
         s ← ρs + (1 - ρ)g²        x = -g √(d + ε) / √(s + ε)
         d ← ρd + (1 - ρ)x²        w ← w + ηx

@@ -64,7 +64,7 @@ class Optimizer(Configurable):
     out, and the weights that come in are not written into: the training loop keeps them to fall
     back to.
 
-    A step is, in this order: gradients are clipped, g ← clip(g); weights decay, w ← w - ηλw, λ being
+    A step is, in this order: gradients are clipped; weights decay, w ← w - ηλw, λ being
     ``weight_decay`` (Loshchilov and Hutter, *Decoupled weight decay regularization*, 2019); the
     optimizer's own rule; moving averages follow, a ← κa + (1 - κ)w, κ being ``ema_momentum``, and
     a = w after the first step (Polyak and Juditsky, *Acceleration of stochastic approximation by
@@ -118,7 +118,7 @@ class Optimizer(Configurable):
         ema_overwrite_frequency: int | None = None,
         name: str | None = None,
     ) -> None:
-        self.learning_rate = learning_rate  # type: ignore[assignment]
+        self.learning_rate = learning_rate
         self.weight_decay = self._optional("weight_decay", weight_decay)
         self.clipnorm = self._optional("clipnorm", clipnorm)
         self.clipvalue = self._optional("clipvalue", clipvalue)

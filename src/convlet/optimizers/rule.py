@@ -25,7 +25,7 @@ class RuleOptimizer(Optimizer):
         return {}
 
     def numbers(self, iterations: int) -> list[float]:
-        """Return the numbers that a step's formula reads besides the arrays, in the rule's order."""
+        """Return the numbers that a step reads besides the arrays, in the rule's order."""
         raise NotImplementedError
 
     def formula(

@@ -1,7 +1,7 @@
 """Schedules: learning rates that follow the number of steps made.
 
-A schedule is called with the number of steps before the one to come and returns that step's rate, so
-a training that is taken up again needs nothing but its counter.
+A schedule is called with the number of steps before the one to come and returns that step's rate,
+so a training that is taken up again needs nothing but its counter.
 """
 
 from __future__ import annotations
@@ -161,17 +161,18 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         name: str = "PiecewiseConstant",
     ) -> None:
         super().__init__(name)
-        for argument, value in (("boundaries", boundaries), ("values", values)):
-            if isinstance(value, str) or not isinstance(value, Sequence):
-                requirement = "a list of numbers"
-                raise arguments.invalid(type(self).__name__, argument, requirement, value)
-        self.boundaries = [self._real("each of boundaries", b, -math.inf) for b in boundaries]
-        self.values = [self._real("each of values", value) for value in values]
+        self.boundaries = self._listed("boundaries", boundaries, -math.inf)
+        self.values = self._listed("values", values, 0.0)
         if sorted(self.boundaries) != self.boundaries:
             raise arguments.invalid(type(self).__name__, "boundaries", "rising", boundaries)
         if len(self.values) != len(self.boundaries) + 1:
             requirement = f"one more than boundaries, {len(self.boundaries) + 1}"
             raise arguments.invalid(type(self).__name__, "values", requirement, values)
+
+    def _listed(self, name: str, value: Any, minimum: float) -> list[float]:
+        if not isinstance(value, (list, tuple)):
+            raise arguments.invalid(type(self).__name__, name, "a list of numbers", value)
+        return [self._real(f"each of {name}", number, minimum) for number in value]
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of the step that ``step`` others were made before."""

@@ -2,8 +2,8 @@
 
 Each layer has a group under ``layers``, named after its class and numbered within its model, and in
 it ``vars`` with its arrays ``0``, ``1``, ...; a model among the layers has ``layers`` of its own.
-``optimizer/vars`` holds the steps made, the learning rate and, with momentum, a velocity for each
-trainable weight.
+``optimizer/vars`` holds the steps made, the learning rate unless it follows a schedule, and what
+the optimizer remembers of each trainable weight.
 
 An HDF5 file can name other files, and describe arrays that it does not hold. So every step goes
 through `_member`, which follows hard links alone, and an array is read only if its bytes lie in the
@@ -24,16 +24,13 @@ from convlet.saving.weights import Header
 from convlet.serialization import snake_case
 
 _OPTIMIZER = "optimizer/vars"
-_FIXED = 2  # arrays of an optimizer that are there for any weights: steps and learning rate
 _UNUSED = ("seed_generator",)  # in a layer's group; ours draw from generators of their own
 _COUNTING = ("normalization",)  # layers whose last array is a number that Keras no longer uses
 
 # A group and its links take 1 to 3 KB, a weights file of 12 layers without weights 29 KB.
 _BYTES_BESIDES, _BYTES_PER_LAYER = 2**16, 2**14
 _WIDEST = 8  # bytes of a number
-_MOST_SLOTS = 4  # arrays that an optimizer remembers of a weight: Adam has 2, AMSGrad 3
-
-Scalars = tuple[int, float]
+_MOST_SLOTS = 4  # arrays that an optimizer remembers of a weight: AMSGrad's 3, and the average
 
 
 class Place(NamedTuple):
@@ -244,13 +241,15 @@ class KerasWeights:
         with _damage():
             return self._arrays[name][()]
 
-    def read_optimizer(self, shapes: list[tuple[int, ...]]) -> tuple[Scalars, list[np.ndarray]]:
-        """Return the steps made and the learning rate, and the velocities if there are any.
+    def read_optimizer(self, fixed: int, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
+        """Return the optimizer's arrays, the steps made first.
 
         Parameters
         ----------
+        fixed : int
+            How many there are in any case. An optimizer that has made no step may have no others.
         shapes : list of tuple of int
-            Those of the velocities. An optimizer that has made no step may have none.
+            Those of all arrays.
 
         Raises
         ------
@@ -259,20 +258,19 @@ class KerasWeights:
         """
         with _damage():
             found = self._arrays_in(_OPTIMIZER)
-            if len(found) not in (_FIXED, _FIXED + len(shapes)):
+            if len(found) not in (fixed, len(shapes)):
                 raise ValueError(
                     f"the optimizer's state has {len(found)} arrays, needed are "
-                    f"{_FIXED + len(shapes)}; compile=False leaves it unread"
+                    f"{len(shapes)}; compile=False leaves it unread"
                 )
-            for number, shape in enumerate([(), (), *shapes][: len(found)]):
+            for number, shape in enumerate(shapes[: len(found)]):
                 kind = "iu" if number == 0 else "f"
                 if found[number].shape != shape or found[number].dtype.kind not in kind:
                     raise ValueError(
                         f"{_OPTIMIZER}/{number} has type {found[number].dtype} and shape "
                         f"{found[number].shape}, needed is shape {shape}"
                     )
-            steps, rate, *velocities = (array[()] for array in found)
-            return (int(steps), float(rate)), velocities
+            return [array[()] for array in found]
 
 
 def _member(group: Any, name: str) -> Any:

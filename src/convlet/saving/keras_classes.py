@@ -245,20 +245,49 @@ METRICS: Mapping[str, KerasClass] = {
     "TruePositives": _PLAIN_METRIC,
 }
 
+_OPTIMIZER = KerasClass(
+    {"loss_scale_factor": None, "gradient_accumulation_steps": None},
+    {"exclude_from_weight_decay": ANY},  # which Keras leaves out of its files
+)
+
 OPTIMIZERS: Mapping[str, KerasClass] = {
-    "SGD": KerasClass(
-        {
-            "weight_decay": None,
-            "clipnorm": None,
-            "global_clipnorm": None,
-            "clipvalue": None,
-            "use_ema": False,
-            "ema_momentum": ANY,  # of what use_ema alone does
-            "ema_overwrite_frequency": None,
-            "loss_scale_factor": None,
-            "gradient_accumulation_steps": None,
-        }
-    ),
+    "Adadelta": _OPTIMIZER,
+    "Adagrad": _OPTIMIZER,
+    "Adam": _OPTIMIZER,
+    "AdamW": _OPTIMIZER,
+    "Adamax": _OPTIMIZER,
+    "Lion": _OPTIMIZER,
+    "Nadam": _OPTIMIZER,
+    "RMSprop": _OPTIMIZER,
+    "SGD": _OPTIMIZER,
+}
+
+_OF_ADAM = (("momentum", "velocity"), ("velocity_hat",))
+
+SLOTS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "Adadelta": (("accumulated_grad", "accumulated_delta_var"),),
+    "Adagrad": (("accumulator",),),
+    "Adam": _OF_ADAM,
+    "AdamW": _OF_ADAM,
+    "Adamax": (("momentum", "norm"),),
+    "Lion": (("momentum",),),
+    "Nadam": _OF_ADAM,
+    "RMSprop": (("velocity",), ("momentum",), ("average_gradient",)),
+    "SGD": (("momentum",),),
+}
+"""What an optimizer remembers, in the order of Keras's files: group by group, and within a group
+weight by weight. Moving averages, if there are any, go before all of it."""
+
+MOMENTUM_PRODUCT = ("Nadam",)
+"""Optimizers behind whose slots Keras writes a number that follows from the number of steps."""
+
+SCHEDULES: Mapping[str, KerasClass] = {
+    "CosineDecay": _PLAIN,
+    "CosineDecayRestarts": _PLAIN,
+    "ExponentialDecay": _PLAIN,
+    "InverseTimeDecay": _PLAIN,
+    "PiecewiseConstantDecay": _PLAIN,
+    "PolynomialDecay": _PLAIN,
 }
 
 COMPILE = {"run_eagerly": False, "steps_per_execution": 1, "jit_compile": "auto"}
@@ -267,5 +296,5 @@ COMPILE = {"run_eagerly": False, "steps_per_execution": 1, "jit_compile": "auto"
 OLD_COMPILE = ("auto_scale_loss",)
 """The same, which only some versions of Keras 3 write."""
 
-DEFAULTS = {"renorm_momentum": 0.99, "ema_momentum": 0.99}
+DEFAULTS = {"renorm_momentum": 0.99}
 """What is written of Keras's own arguments whose value changes nothing."""

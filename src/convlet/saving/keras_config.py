@@ -233,14 +233,21 @@ def compilation(config: Any) -> dict[str, Any]:
     for key in config:
         if key not in {*known, *keras_classes.COMPILE, *keras_classes.OLD_COMPILE}:
             raise ValueError(f"compile_config has {key!r:.60}, which is not known")
-    optimizer = config.get("optimizer")
     return {
-        "optimizer": _named_or_read(optimizer, "optimizer", keras_classes.OPTIMIZERS),
+        "optimizer": _optimizer(config.get("optimizer")),
         "loss": _each(config.get("loss"), "loss", keras_classes.LOSSES),
         "loss_weights": config.get("loss_weights"),
         "metrics": _each(config.get("metrics"), "metric", keras_classes.METRICS),
         "weighted_metrics": _each(config.get("weighted_metrics"), "metric", keras_classes.METRICS),
     }
+
+
+def _optimizer(value: Any) -> Any:
+    ours = _named_or_read(value, "optimizer", keras_classes.OPTIMIZERS)
+    if isinstance(ours, dict) and isinstance(ours["config"].get("learning_rate"), dict):
+        schedule = _read(ours["config"]["learning_rate"], "schedule", keras_classes.SCHEDULES)
+        ours["config"]["learning_rate"] = schedule
+    return ours
 
 
 def _named_or_read(value: Any, what: str, table: Table) -> Any:
@@ -353,6 +360,7 @@ _OBJECTS: Mapping[str, tuple[str, Table]] = {
     "loss": ("keras.losses", keras_classes.LOSSES),
     "metric": ("keras.metrics", keras_classes.METRICS),
     "optimizer": ("keras.optimizers", keras_classes.OPTIMIZERS),
+    "schedule": ("keras.optimizers.schedules", keras_classes.SCHEDULES),
 }
 
 
@@ -424,13 +432,21 @@ def written_compilation(model: Any) -> dict[str, Any]:
         return {}
     owner = model.owner
     return {
-        "optimizer": _written_object(owner, "optimizer", config["optimizer"]),
+        "optimizer": _written_optimizer(owner, config["optimizer"]),
         "loss": _by_output(model, _write_each(owner, "loss", config["loss"])),
         "loss_weights": _by_output(model, config.get("loss_weights")),
         "metrics": _by_output(model, _write_metrics(owner, config["metrics"])),
         "weighted_metrics": _by_output(model, _write_metrics(owner, config["weighted_metrics"])),
         **keras_classes.COMPILE,
     }
+
+
+def _written_optimizer(owner: str, description: Mapping[str, Any]) -> dict[str, Any]:
+    theirs = _written_object(owner, "optimizer", description)
+    schedule = theirs["config"]["learning_rate"]
+    if isinstance(schedule, dict):
+        theirs["config"]["learning_rate"] = _written_object(owner, "schedule", schedule)
+    return theirs
 
 
 def _write_metrics(owner: str, listed: list[Any]) -> list[Any] | None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from convlet.preprocessing import Preprocessing
-from convlet.saving import keras_config
+from convlet.saving import keras_classes, keras_config
 from convlet.saving.archives import Archive, archive, open_archive
 from convlet.saving.description import as_text, class_names, from_text, preprocessing_config
 from convlet.saving.files import errors_with_path, write_atomically
@@ -41,7 +41,6 @@ _VERSION = "3.15.1"  # of Keras, whose form this is
 _LONGEST_TEXT = 2**23  # bytes; ResNet-152's configuration has 0.4 MB
 _OURS = "convlet"
 _KEYS = {"class_names", "preprocessing", "training"}
-_SLOT = "momentum"
 
 
 # --- writing ---
@@ -81,18 +80,33 @@ def _metadata(model: Any) -> dict[str, Any]:
 
 
 def _optimizer_arrays(model: Any) -> list[np.ndarray]:
-    """Return steps, learning rate and velocities: 0 where nothing has been trained yet."""
-    velocities = []
-    for path, variable in model.named_weights().items():
-        if variable.trainable:
-            known = model.state.known_slots(path, variable)
-            velocities += [known.get(k, v) for k, v in _slots(model, variable).items()]
-    steps = np.asarray(model.state.iterations, np.int64)
-    return [steps, np.asarray(model.optimizer.learning_rate, np.float32), *velocities]
+    """Return steps, learning rate and slots: the first ones where nothing has been trained yet."""
+    optimizer, weights = model.optimizer, model.named_weights()
+    arrays = [np.asarray(model.state.iterations, np.int64)]
+    if optimizer.schedule is None:
+        arrays.append(np.asarray(optimizer.learning_rate, np.float32))
+    for path, slot, first in _slots(model):
+        arrays.append(model.state.known_slots(path, weights[path]).get(slot, first))
+    if _has_product(model):
+        product = optimizer.momentum_product(model.state.iterations)
+        arrays.append(np.asarray(product, np.float32))
+    return arrays
 
 
-def _slots(model: Any, variable: Any) -> dict[str, np.ndarray]:
-    return model.optimizer.slots(variable.value)
+def _slots(model: Any) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield what the optimizer remembers of trainable weights, in Keras's order.
+
+    That is the weight's path, the slot's name and its first value.
+    """
+    weights = {p: v for p, v in model.named_weights().items() if v.trainable}
+    firsts = {path: model.optimizer.all_slots(v.value) for path, v in weights.items()}
+    for group in (("average",), *keras_classes.SLOTS[type(model.optimizer).__name__]):
+        for path, slots in firsts.items():
+            yield from ((path, name, slots[name]) for name in group if name in slots)
+
+
+def _has_product(model: Any) -> bool:
+    return type(model.optimizer).__name__ in keras_classes.MOMENTUM_PRODUCT
 
 
 # --- reading ---
@@ -182,16 +196,17 @@ def _compile(model: Any, config: Any) -> None:
 
 def _restore(model: Any, weights: KerasWeights, training: Any) -> None:
     """Give a compiled model the optimizer's state, and what we wrote of its training."""
-    trained = {p: v for p, v in model.named_weights().items() if v.trainable}
-    slots = {path: _slots(model, variable) for path, variable in trained.items()}
-    shapes = [initial.shape for own in slots.values() for initial in own.values()]
-    (steps, rate), velocities = weights.read_optimizer(shapes)
+    optimizer, slots = model.optimizer, list(_slots(model))
+    scalars: list[tuple[int, ...]] = [()] if optimizer.schedule else [(), ()]
+    behind: list[tuple[int, ...]] = [()] if _has_product(model) else []
+    shapes = [*scalars, *(first.shape for *_, first in slots), *behind]
+    found = weights.read_optimizer(len(scalars), shapes)
     known = {"epochs": 0, "seed": None} if training is None else training
     if not isinstance(known, dict):
         raise ValueError(f"{_METADATA}: training must be a dict, got {known!r:.60}")
-    model.state.restore_config({**known, "iterations": steps})
+    model.state.restore_config({**known, "iterations": int(found[0])})
     # the file has it as float32 alone; what we wrote ourselves is in the configuration in full
-    if np.float32(model.optimizer.learning_rate) != np.float32(rate):
-        model.optimizer.learning_rate = rate
-    for path, velocity in zip((p for p, own in slots.items() if own), velocities, strict=False):
-        model.state.slots[path] = {_SLOT: velocity}
+    if not optimizer.schedule and np.float32(optimizer.learning_rate) != np.float32(found[1]):
+        optimizer.learning_rate = float(found[1])
+    for (path, name, _), array in zip(slots, found[len(scalars) :], strict=False):
+        model.state.slots.setdefault(path, {})[name] = array

@@ -66,7 +66,7 @@ def _slots_of(model: Any) -> dict[str, np.ndarray]:
     arrays = {}
     for path, variable in model.named_weights().items():
         known = model.state.known_slots(path, variable)
-        for slot, initial in model.optimizer.slots(variable.value).items():
+        for slot, initial in model.optimizer.all_slots(variable.value).items():
             if slot in known and np.shape(known[slot]) == initial.shape:
                 arrays[f"{STATE}{path}/{slot}"] = known[slot]
     return arrays
@@ -153,7 +153,7 @@ def _restore_slots(model: Any, file: TensorFile) -> None:
     """Read what the optimizer remembers; nothing about weights that it has not met yet."""
     unread = {name for name in file.header if name.startswith(STATE)}
     for path, variable in model.named_weights().items():
-        slots = model.optimizer.slots(variable.value)
+        slots = model.optimizer.all_slots(variable.value)
         names = {slot: f"{STATE}{path}/{slot}" for slot in slots}
         if unread.isdisjoint(names.values()):
             continue
