@@ -236,6 +236,41 @@ def test_a_network_of_keras_s_own_goes_on_here(path):
     assert ours.state.iterations == 3
 
 
+SCHEDULE = keras.optimizers.schedules.CosineDecay(0.01, 20, warmup_target=0.1, warmup_steps=2)
+OPTIMIZERS = {
+    "SGD": {"momentum": 0.9, "nesterov": True, "global_clipnorm": 1.0},
+    "Adam": {"amsgrad": True, "use_ema": True, "clipnorm": 0.5, "learning_rate": SCHEDULE},
+    "AdamW": {"ema_overwrite_frequency": 2, "use_ema": True},
+    "RMSprop": {"momentum": 0.5, "centered": True, "use_ema": True},
+    "Adagrad": {"clipvalue": 0.1},
+    "Adadelta": {"learning_rate": 1.0},
+    "Adamax": {},
+    "Nadam": {"weight_decay": 0.1},
+    "Lion": {"learning_rate": SCHEDULE},
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_goes_on_here_and_there(path, name):
+    theirs = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2)])
+    settings = {"learning_rate": 0.01, **OPTIMIZERS[name]}
+    theirs.compile(getattr(keras.optimizers, name)(**settings), "mse")
+    x, y = normal(8, 4), normal(8, 2)
+    for _ in range(3):
+        theirs.train_on_batch(x, y)
+    theirs.save(path)
+    ours = load_model(path)
+    for _ in range(3):
+        assert np.isclose(ours.train_on_batch(x, y), theirs.train_on_batch(x, y), rtol=1e-4)
+    ours.save(path)
+    theirs = keras.saving.load_model(path)
+    state = [np.asarray(v) for v in theirs.optimizer.variables]
+    assert len(state) > 2
+    for _ in range(3):
+        assert np.isclose(ours.train_on_batch(x, y), theirs.train_on_batch(x, y), rtol=1e-4)
+    assert ours.optimizer.learning_rate == pytest.approx(float(theirs.optimizer.learning_rate))
+
+
 def test_a_network_that_was_built_by_its_first_data_is_read(path):
     inner = keras.Sequential([keras.layers.Dense(2, activation="relu")])
     theirs = keras.Sequential([keras.layers.Rescaling(np.array([1.0, 2, 3])), inner])

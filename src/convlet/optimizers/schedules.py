@@ -13,6 +13,8 @@ from typing import Any
 from convlet import arguments
 from convlet.serialization import Configurable, Registry, object_name
 
+_ROUNDING = 1e-12
+
 
 class LearningRateSchedule(Configurable):
     """The base of all schedules; one's own defines ``__call__``.
@@ -337,10 +339,10 @@ class CosineDecayRestarts(LearningRateSchedule):
         if ratio == 1:
             return math.floor(periods), periods % 1
         restarts = math.floor(math.log(1 + periods * (ratio - 1)) / math.log(ratio))
-        begin = _geometric_sum(ratio, restarts)
-        if periods - begin >= ratio**restarts:  # the logarithm was rounded down across a restart
-            restarts, begin = restarts + 1, begin + ratio**restarts
-        return restarts, max(periods - begin, 0.0) / ratio**restarts
+        begin, length = (ratio**restarts - 1) / (ratio - 1), ratio**restarts
+        p = max(periods - begin, 0.0) / length
+        # where a half cosine begins, the logarithm may have been rounded to the one before
+        return (restarts + 1, 0.0) if p >= 1 - _ROUNDING else (restarts, p)
 
 
 class OneCycle(LearningRateSchedule):
@@ -358,7 +360,7 @@ class OneCycle(LearningRateSchedule):
     total_steps : int
         All steps of the training, at least 2.
     pct_start : float, default 0.3
-        The share of the steps that goes up, from 0 to 1.
+        The share of the steps that goes up, at least 0 and below 1.
     div_factor : float, default 25.0
         Above 0.
     final_div_factor : float, default 1e4
@@ -383,7 +385,7 @@ class OneCycle(LearningRateSchedule):
         super().__init__(name)
         self.max_learning_rate = self._real("max_learning_rate", max_learning_rate)
         self.total_steps = arguments.integer("OneCycle", "total_steps", total_steps, 2)
-        self.pct_start = arguments.real("OneCycle", "pct_start", pct_start, 0.0, 1.0)
+        self.pct_start = arguments.real("OneCycle", "pct_start", pct_start, 0.0, below=1.0)
         self.div_factor = self._positive("div_factor", div_factor)
         self.final_div_factor = self._positive("final_div_factor", final_div_factor)
 
@@ -391,7 +393,7 @@ class OneCycle(LearningRateSchedule):
         """Return the learning rate of the step that ``step`` others were made before."""
         first, top = self.max_learning_rate / self.div_factor, self.max_learning_rate
         last = self.total_steps - 1
-        peak = min(max(self.pct_start * self.total_steps - 1, 0.0), last)
+        peak = max(self.pct_start * self.total_steps - 1, 0.0)
         if step < peak:
             return top + (first - top) * _cosine(step / peak, 0.0)
         end = first / self.final_div_factor
@@ -409,11 +411,6 @@ def _power(base: float, exponent: float) -> float:
         return base**exponent
     except OverflowError:
         return math.inf  # training then says that the weights would be infinite
-
-
-def _geometric_sum(ratio: float, terms: int) -> float:
-    """Return 1 + ratio + ratio² + ..., of so many terms."""
-    return math.expm1(terms * math.log(ratio)) / (ratio - 1) if terms else 0.0
 
 
 _registry = Registry("schedule", LearningRateSchedule)
