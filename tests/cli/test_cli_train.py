@@ -360,6 +360,55 @@ def test_files_that_will_not_do(convlet, folder, arguments, message):
     assert result.stderr.count("\n") == 1
 
 
+def test_another_optimizer(convlet, folder):
+    result = convlet("train", "halves.npz", "--optimizer", "rmsprop", "--epochs", 1, "--seed", 0)
+    assert "Training: 1 epoch, batch size 32, RMSprop, learning rate 0.001, momentum 0\n" in (
+        result.output
+    )
+    result = convlet(
+        "train", "halves.npz", "--optimizer", "rmsprop", "--epochs", 1, "--momentum", 0.5,
+        "--learning-rate", 0.01,
+    )  # fmt: skip
+    assert "RMSprop, learning rate 0.01, momentum 0.5\n" in result.output
+    assert type(load_model("halves.safetensors").optimizer) is optimizers.RMSprop
+    result = convlet("summary", "halves.safetensors")
+    assert (
+        "Training: RMSprop (learning_rate 0.01, rho 0.9, momentum 0.5, epsilon 1e-07, centered "
+        "False), loss" in result.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--optimizer", "newton"), 2, "'--optimizer': 'newton' is not one of 'adadelta', 'adag"),
+        (
+            ("--optimizer", "adam", "--momentum", 0.5),
+            1,
+            "Error: --momentum: the network's optimizer, adam, has none",
+        ),
+        (
+            ("--model", "trained.safetensors", "--optimizer", "adam"),
+            2,
+            "--optimizer is for new networks; a saved one goes on with its own.",
+        ),
+    ],
+)
+def test_optimizers_that_will_not_do(convlet, folder, arguments, code, message):
+    result = convlet("train", "halves.npz", *arguments)
+    assert result.exit_code == code
+    assert message in " ".join(result.stderr.split())
+    assert not Path("halves.safetensors").exists()
+
+
+def test_a_learning_rate_for_a_schedule():
+    model = Sequential([layers.Input((2,)), layers.Dense(2)])
+    model.compile(optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 10)), "mse")
+    message = "^--learning-rate: the network's learning rate follows a schedule, CosineDecay$"
+    with pytest.raises(ValueError, match=message):
+        network.override(model, 0.2, None)
+
+
 def test_momentum_for_an_optimizer_without():
     class Plain(optimizers.Optimizer):
         def update(self, value, gradient, slots, iterations):
