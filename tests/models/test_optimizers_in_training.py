@@ -14,7 +14,7 @@ from convlet.layers import Dense, Input
 from convlet.optimizers import SGD, Adam, Optimizer
 from convlet.optimizers.schedules import ExponentialDecay
 from numerics import normal
-from optimizers.rules import KERAS, made
+from optimizer_cases import KERAS, made
 
 X, Y = normal(24, 5, dtype="float32"), np.arange(24) % 3
 
@@ -207,6 +207,10 @@ def test_a_schedule_goes_by_the_steps_made(tmp_path: Path):
     step(read)
     for array, expected in zip(read.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(array, expected)
+    rate = model.optimizer.learning_rate
+    with pytest.raises(ValueError, match="the metrics' names must differ"):
+        model.compile(model.optimizer, "sparse_categorical_crossentropy", ["acc", "accuracy"])
+    assert model.optimizer.learning_rate == rate
     model.compile(model.optimizer, "sparse_categorical_crossentropy")
     assert model.optimizer.learning_rate == 1.0
 

@@ -10,7 +10,7 @@ import pytest
 from convlet import _native, config
 from convlet.optimizers import Adam, Optimizer, Weight
 from numerics import normal
-from optimizers.rules import KERAS, made, stepped
+from optimizer_cases import KERAS, made, stepped
 
 # below, at and above registers of 4, 8 and 16 and the chunk of 16384, and prime
 SIZES = [(1,), (3, 5), (16,), (2, 17), (16384,), (16411,), (40009,)]

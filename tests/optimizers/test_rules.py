@@ -10,7 +10,7 @@ import pytest
 from convlet import config, optimizers
 from convlet.optimizers import SGD, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop, Weight
 from numerics import normal
-from optimizers.rules import GRADIENTS, KERAS, VALUES, made, stepped
+from optimizer_cases import GRADIENTS, KERAS, VALUES, made, stepped
 
 
 @pytest.fixture(params=["native", "reference"])

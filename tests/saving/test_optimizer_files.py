@@ -15,7 +15,7 @@ from convlet.layers import Dense, Input
 from convlet.optimizers import SGD, Adam, Optimizer, schedules
 from convlet.optimizers.schedules import CosineDecay, OneCycle
 from numerics import normal
-from optimizers.rules import KERAS, made
+from optimizer_cases import KERAS, made
 
 X, Y = normal(8, 4, dtype="float32"), normal(8, 2, seed=1, dtype="float32")
 

@@ -53,7 +53,7 @@ class _Decay(LearningRateSchedule):
         staircase: bool = False,
         name: str | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(type(self).__name__ if name is None else name)
         self.initial_learning_rate = self._real("initial_learning_rate", initial_learning_rate)
         self.decay_steps = self._positive("decay_steps", decay_steps)
         self.decay_rate = self._real("decay_rate", decay_rate)
@@ -88,16 +88,6 @@ class InverseTimeDecay(_Decay):
         If an argument is out of its range.
     """
 
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
-        staircase: bool = False,
-        name: str = "InverseTimeDecay",
-    ) -> None:
-        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
-
     def __call__(self, step: int) -> float:
         """Return the learning rate of the step that ``step`` others were made before."""
         return self.initial_learning_rate / (1 + self.decay_rate * self.periods(step))
@@ -123,16 +113,6 @@ class ExponentialDecay(_Decay):
     ValueError
         If an argument is out of its range.
     """
-
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
-        staircase: bool = False,
-        name: str = "ExponentialDecay",
-    ) -> None:
-        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of the step that ``step`` others were made before."""
