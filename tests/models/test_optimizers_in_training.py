@@ -209,7 +209,7 @@ def test_a_schedule_goes_by_the_steps_made(tmp_path: Path):
         np.testing.assert_array_equal(array, expected)
     rate = model.optimizer.learning_rate
     with pytest.raises(ValueError, match="the metrics' names must differ"):
-        model.compile(model.optimizer, "sparse_categorical_crossentropy", ["acc", "accuracy"])
+        model.compile(model.optimizer, "sparse_categorical_crossentropy", ["accuracy", "accuracy"])
     assert model.optimizer.learning_rate == rate
     model.compile(model.optimizer, "sparse_categorical_crossentropy")
     assert model.optimizer.learning_rate == 1.0
