@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,33 @@ def next_seed() -> int:
         _sequence = np.random.SeedSequence()
     (child,) = _sequence.spawn(1)
     return int(child.generate_state(1, np.uint64)[0]) & _MASK_63
+
+
+def get_state() -> dict[str, Any]:
+    """Return how far the sequence of seeds has come, as JSON types."""
+    if _sequence is None:
+        return {"seed": None, "drawn": 0}
+    return {"seed": _sequence.entropy, "drawn": _sequence.n_children_spawned}
+
+
+def set_state(state: dict[str, Any]) -> None:
+    """Go on with the sequence of seeds from what `get_state` returned.
+
+    Raises
+    ------
+    ValueError
+        If it is not of that form.
+    """
+    global _sequence
+    owner = "the state of convlet.random"
+    if not isinstance(state, dict) or set(state) != {"seed", "drawn"}:
+        raise ValueError(f"{owner} must hold seed and drawn, got {state!r:.80}")
+    drawn = arguments.integer(owner, "drawn", state["drawn"], 0)
+    if state["seed"] is None:
+        _sequence = None
+    else:
+        seed = arguments.integer(owner, "seed", state["seed"], 0)
+        _sequence = np.random.SeedSequence(seed, n_children_spawned=drawn)
 
 
 def generator(*key: int) -> np.random.Generator:

@@ -19,6 +19,7 @@ class Callback:
     holds the loss and the metrics, the means of the epoch so far; validation's begin with "val_".
     """
 
+    is_last = False  # whether its hooks are called after those of all others
     model: Any = None
     params: dict[str, Any] | None = None
 
@@ -80,12 +81,28 @@ class Callback:
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch of prediction; ``logs["outputs"]`` is what was predicted."""
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what must be known to go on later as if training had never stopped.
+
+        Numbers, strings, None, lists, dicts and arrays; called between two hooks. A callback that
+        remembers nothing need not define it. See `BackupAndRestore`.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take what `get_state` returned in an earlier process.
+
+        Called after `on_train_begin` and, within an epoch, after `on_epoch_begin`.
+        """
+
     def close(self) -> None:
         """Release what was opened: called once at the end, whatever happened."""
 
 
 class CallbackList:
     """Calls the hooks of several callbacks, in order; a context that closes them in the end.
+
+    Those whose ``is_last`` is True come behind the others.
 
     Raises
     ------
@@ -100,6 +117,7 @@ class CallbackList:
                 raise arguments.invalid("callbacks", "each of them", "a Callback", callback)
             callback.set_model(model)
             callback.set_params(params)
+        self.callbacks.sort(key=lambda callback: callback.is_last)
 
     def __enter__(self) -> Self:
         return self

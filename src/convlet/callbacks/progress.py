@@ -81,9 +81,9 @@ class ProgressBar(Callback):
             self._progress.start()
             self._task = self._progress.add_task(description, total=self.params["steps"], values="")
 
-    def _advance(self, logs: Logs | None) -> None:
+    def _advance(self, batch: int, logs: Logs | None) -> None:
         if self._progress is not None:
-            self._progress.update(self._task, advance=1, values=_values(logs))
+            self._progress.update(self._task, completed=batch + 1, values=_values(logs))
 
     def _finish(self, line: str, logs: Logs | None) -> None:
         self._stop()
@@ -111,7 +111,7 @@ class ProgressBar(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Move the bar on."""
-        self._advance(logs)
+        self._advance(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Print the epoch's line in place of its bar."""
@@ -129,7 +129,7 @@ class ProgressBar(Callback):
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Move the bar on."""
         if not self._training:
-            self._advance(logs)
+            self._advance(batch, logs)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
         """Print a line in place of the bar."""
@@ -142,7 +142,7 @@ class ProgressBar(Callback):
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Move the bar on."""
-        self._advance(None)
+        self._advance(batch, None)
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """Close the bar."""

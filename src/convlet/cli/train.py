@@ -21,8 +21,9 @@ from convlet.augmentation import (
     RandomTranslation,
     RandomZoom,
 )
-from convlet.callbacks import ProgressBar
+from convlet.callbacks import Callback, EarlyStopping, ProgressBar
 from convlet.cli import network, output
+from convlet.cli.checkpoint import Resumption, open_checkpoint
 from convlet.cli.data import give_names, open_data, targets_for
 from convlet.cli.evaluate import print_scores
 from convlet.cli.options import INTERRUPTED, SEEDS, FiniteRange, examples, lines
@@ -41,7 +42,9 @@ class _Course:
     batch_size: int
     validation_split: float
     augmentation: list[Augmentation] | None
+    patience: int | None
     path: Path
+    resumption: Resumption | None
 
 
 @click.command(
@@ -91,6 +94,18 @@ class _Course:
     help="Distort each image anew in every epoch: turned by up to 10 degrees, moved and zoomed by "
     "up to a tenth of its size.",
 )
+@click.option(
+    "--patience",
+    type=click.IntRange(0),
+    help="Stop when the loss on the validation samples has not fallen for so many epochs, and keep "
+    "the best epoch's weights.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Keep a checkpoint beside the output file, and go on from it if it is there: the same "
+    "command, started again, ends as if it had never been stopped.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Train on the first so many samples only.")
 @click.option(
     "--out",
@@ -109,6 +124,8 @@ def train(
     validation_split: float,
     seed: int | None,
     augment: bool,
+    patience: int | None,
+    resume: bool,
     limit: int | None,
     out: str | None,
 ) -> None:
@@ -121,19 +138,28 @@ def train(
 
     Epochs, batch size, learning rate and momentum have defaults that suit the network; one from a
     file keeps the optimizer, the learning rate and the momentum that it was trained with. Ctrl-C
-    stops after the current step and saves what has been learned.
+    stops after the current step and saves what has been learned; with --resume, even a run that was
+    killed goes on.
     """
-    if model is not None and model.endswith(network.SUFFIXES):
+    if patience is not None and validation_split == 0:
+        raise click.UsageError("--patience needs --validation-split.")
+    drawn = secrets.randbelow(SEEDS) if seed is None else seed
+    is_saved = model is not None and model.endswith(network.SUFFIXES)
+    if model is not None and is_saved:
         if optimizer is not None:
             raise click.UsageError(
                 "--optimizer is for new networks; a saved one goes on with its own."
             )
         trained, data = _saved(model, source, seed, learning_rate, momentum)
+    else:
+        trained, data = _new(model, source, drawn, optimizer, learning_rate, momentum)
+    path = output.checked_path(out, data.name)
+    resumption = open_checkpoint(path, model, seed) if resume else None
+    if is_saved:
         origin = f"{model}, trained for {counted(trained.state.epochs, 'epoch')} so far"
     else:
-        seed = secrets.randbelow(SEEDS) if seed is None else seed
-        trained, data = _new(model, source, seed, optimizer, learning_rate, momentum)
-        origin = f"{trained.name}, seed {seed}"
+        begun = resumption.seed if resumption else None
+        origin = f"{trained.name}, seed {drawn if begun is None else begun}"
     recipe = network.recipe_for(trained)
     course = _Course(
         model=trained,
@@ -142,7 +168,9 @@ def train(
         batch_size=batch_size or recipe.batch_size,
         validation_split=validation_split,
         augmentation=_distortions() if augment else None,
-        path=output.checked_path(out, data.name),
+        patience=patience,
+        path=path,
+        resumption=resumption,
     )
     give_names(trained, data)
     if data.x_test is not None and data.y_test is not None:
@@ -152,6 +180,8 @@ def train(
     _announce(course, origin)
     _fit(course)
     trained.save(course.path)
+    if resumption is not None:
+        resumption.backup.discard()
     click.echo(f"Saved in {course.path} ({course.path.stat().st_size / 1024:,.0f} KB)")
     print_scores(trained, course.data)
     _suggest(course, source)
@@ -213,6 +243,8 @@ def _announce(course: _Course, origin: str) -> None:
     )
     if course.path.exists():
         click.echo(f"Output:   {course.path}, in place of the file that is there")
+    if course.resumption is not None:
+        course.resumption.announce()
 
 
 def _fit(course: _Course) -> None:
@@ -229,15 +261,16 @@ def _fit(course: _Course) -> None:
                 epochs=course.epochs,
                 validation_split=course.validation_split,
                 augmentation=course.augmentation,
-                callbacks=[ProgressBar(console=console())],
+                callbacks=_callbacks(course),
             )
     except KeyboardInterrupt:
         if model.state.iterations == steps_before:
             raise  # nothing was learned that would be worth a file
         model.save(course.path)
         epoch = len(model.history.epoch) + 1
+        hint = "" if course.resumption is None else "; the same command goes on with the training"
         click.echo(
-            f"\nInterrupted in epoch {epoch}; the model so far is in {course.path}", err=True
+            f"\nInterrupted in epoch {epoch}; the model so far is in {course.path}{hint}", err=True
         )
         raise click.exceptions.Exit(INTERRUPTED) from None
     except (OSError, MemoryError, SystemExit):
@@ -251,7 +284,19 @@ def _fit(course: _Course) -> None:
         model.save(path)
         raise click.ClickException(f"{error}. The last good weights are in {path}") from None
     seconds = time.perf_counter() - start
-    click.echo(f"Trained in {duration(seconds)}, {seconds / course.epochs:.2f} s an epoch")
+    epochs = len(model.history.epoch) - (course.resumption.epoch if course.resumption else 0)
+    each = f", {seconds / epochs:.2f} s an epoch" if epochs else ""
+    click.echo(f"Trained in {duration(seconds)}{each}")
+
+
+def _callbacks(course: _Course) -> list[Callback]:
+    """Return what acts while the network trains."""
+    chosen: list[Callback] = [ProgressBar(console=console())]
+    if course.patience is not None:
+        chosen.append(EarlyStopping(patience=course.patience, verbose=1, restore_best_weights=True))
+    if course.resumption is not None:
+        chosen.append(course.resumption.backup)
+    return chosen
 
 
 @contextmanager

@@ -73,19 +73,24 @@ class Samples:
         return Samples(x, _rows(self.y, rows), _rows(self.weights, rows), self.dtype)
 
     def batches(
-        self, size: int, order: np.ndarray | None = None, distort: Distortion | None = None
+        self,
+        size: int,
+        order: np.ndarray | None = None,
+        distort: Distortion | None = None,
+        start: int = 0,
     ) -> Iterator[Batch]:
         """Yield batches of ``size`` samples, the last one smaller, in ``order`` if given.
 
-        Each is prepared while the one before is in use, ``distort`` included.
+        Each is prepared while the one before is in use, ``distort`` included. The first ``start``
+        batches are left out.
         """
-        batches = self._batches(size, order, distort)
+        batches = self._batches(size, order, distort, start)
         return batches if len(self) <= size else _one_ahead(batches)
 
     def _batches(
-        self, size: int, order: np.ndarray | None, distort: Distortion | None
+        self, size: int, order: np.ndarray | None, distort: Distortion | None, first: int
     ) -> Iterator[Batch]:
-        for start in range(0, len(self), size):
+        for start in range(first * size, len(self), size):
             rows: Any = slice(start, start + size)
             if order is not None:
                 rows = order[rows]

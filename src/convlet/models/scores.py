@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,21 @@ class Scores:
             return np.where(counted, y, 0), counted.astype(np.float32)
         weights = weights.reshape(weights.shape + (1,) * (counted.ndim - weights.ndim))
         return np.where(counted, y, 0), weights * counted
+
+    def spoil(self) -> None:
+        """Let the losses be no numbers until the next `reset`: a batch had none."""
+        self._loss_sums, self._samples = [math.nan] * len(self._loss_sums), max(self._samples, 1)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the batches so far have left, as numbers and arrays."""
+        states = [metric.get_state() for _, _, metric, _ in self._metrics]
+        return {"loss_sums": self._loss_sums, "samples": self._samples, "metrics": states}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `get_state` returned."""
+        self._loss_sums, self._samples = list(state["loss_sums"]), state["samples"]
+        for (_, _, metric, _), of_metric in zip(self._metrics, state["metrics"], strict=True):
+            metric.set_state(of_metric)
 
     def result(self) -> dict[str, float]:
         """Return the means so far by name, the loss first."""

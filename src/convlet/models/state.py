@@ -176,6 +176,19 @@ class TrainingState:
                 self.slots[path] = slots
         self.forget_the_way_back()
 
+    def resume(self, config: Any, slots: Mapping[str, Slots]) -> None:
+        """Take counters, seed and slots from a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            See `restore_config`.
+        """
+        self.restore_config(config)
+        self.slots = dict(slots)
+        self._made_for = {}
+        self.forget_the_way_back()
+
     def forget_the_way_back(self) -> None:
         """Let go of the weights of before the last step."""
         self._good = {}

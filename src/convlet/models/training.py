@@ -11,7 +11,7 @@ import numpy as np
 
 from convlet import arguments, random
 from convlet.augmentation import Augmentation
-from convlet.callbacks import Callback, CallbackList, History, ProgressBar
+from convlet.callbacks import Callback, CallbackList, History, ProgressBar, TerminateOnNaN
 from convlet.engine import run
 from convlet.layers.structures import packed
 from convlet.models.data import (
@@ -26,6 +26,7 @@ from convlet.models.data import (
 from convlet.models.distortion import distorter, distortion_for
 from convlet.models.interrupt import DeferredInterrupt
 from convlet.models.penalties import penalty, with_penalties
+from convlet.models.resume import Checkpoint, Script, only_backup
 from convlet.models.scores import Scores
 from convlet.models.state import NonFiniteLossError
 
@@ -206,10 +207,20 @@ def fit(
         history = History()
         steps = _steps(len(samples), batch_size)
         told = _callbacks(model, [*_as_list(callbacks), history], verbose, epochs, steps, "fit")
+        resumed, backup = None, only_backup(told.callbacks)
+        if backup is not None:
+            script = Script(
+                model, samples, validation, batch_size, shuffle, distortion, scores, told.callbacks
+            )
+            resumed = script.connect(backup)
     model.history = history
-    course = _Course(model, samples, validation, batch_size, shuffle, scores, told, distortion)
+    course = _Course(
+        model, samples, validation, batch_size, shuffle, scores, told, distortion, resumed
+    )
     with told, model.being_trained(), DeferredInterrupt() as interrupt:
         _fit_epochs(course, range(initial_epoch, epochs), interrupt)
+    if backup is not None and backup.delete_checkpoint:
+        backup.discard()
     return history
 
 
@@ -225,16 +236,24 @@ class _Course:
     scores: Scores
     told: CallbackList
     distortion: Augmentation | None
+    resumed: Checkpoint | None  # where an earlier process has come
 
 
 def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) -> None:
     """Train for some epochs, or until a callback or Ctrl-C says stop."""
     logs: dict[str, Any] = {}
+    model, resumed = course.model, course.resumed
     course.told("on_train_begin", {})
     try:
+        if resumed is not None:
+            epochs = range(resumed.epoch, epochs.stop)
+            if not resumed.step:
+                logs = resumed.restore()
+                if model.stop_training:
+                    epochs = range(0)
         for epoch in epochs:
             logs = _fit_epoch(course, epoch, interrupt)
-            if course.model.stop_training:
+            if model.stop_training:
                 break
     except KeyboardInterrupt:
         course.told("on_train_end", logs)
@@ -246,18 +265,17 @@ def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) ->
 def _fit_epoch(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> dict[str, Any]:
     """Go once through the samples, then through those for validation; return the epoch's logs."""
     model, scores, told = course.model, course.scores, course.told
-    scores.reset()
-    told("on_epoch_begin", epoch, {})
-    order = _order(course)
-    distort = distorter(course.distortion, model)
-    for step, batch in enumerate(course.samples.batches(course.batch_size, order, distort)):
+    for step, batch in _epoch_batches(course, epoch):
         told("on_train_batch_begin", step, {})
         try:
             losses, predictions = train_step(model, batch)
         except NonFiniteLossError as error:
-            place = f" at epoch {epoch + 1}, step {step + 1}; training stopped"
-            raise explained("fit", error, model, place) from None
-        scores.update(batch, predictions, losses)
+            if not any(isinstance(callback, TerminateOnNaN) for callback in told.callbacks):
+                place = f" at epoch {epoch + 1}, step {step + 1}; training stopped"
+                raise explained("fit", error, model, place) from None
+            scores.spoil()
+        else:
+            scores.update(batch, predictions, losses)
         told("on_train_batch_end", step, scores.result())
         interrupt.check()
         if model.stop_training:
@@ -271,10 +289,31 @@ def _fit_epoch(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> dic
     return logs
 
 
+def _epoch_batches(course: _Course, epoch: int) -> Iterable[tuple[int, Batch]]:
+    """Begin an epoch, or go on within the one that a checkpoint was written in; number its batches.
+
+    Returns
+    -------
+    iterable of (int, Batch)
+    """
+    model, resumed, first = course.model, course.resumed, 0
+    course.scores.reset()
+    course.told("on_epoch_begin", epoch, {})
+    if resumed is not None and resumed.step and resumed.epoch == epoch:
+        resumed.restore()
+        first = resumed.step
+        if model.stop_training:
+            return ()
+    else:
+        model.state.epochs += 1
+    order, distort = _order(course), distorter(course.distortion, model)
+    batches = course.samples.batches(course.batch_size, order, distort, first)
+    return enumerate(batches, first)
+
+
 def _order(course: _Course) -> np.ndarray | None:
     """Return the order of an epoch's samples, None for that in which they came."""
     state = course.model.state
-    state.epochs += 1
     if not course.shuffle:
         return None
     return random.generator(state.seed, state.epochs - 1).permutation(len(course.samples))
