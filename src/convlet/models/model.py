@@ -439,6 +439,7 @@ class Model(Layer):
             0: print nothing; 1 and "auto": a progress bar on a terminal, else a line an epoch;
             2: a line an epoch.
         callbacks : iterable of Callback, optional
+            See `convlet.callbacks`; with a `BackupAndRestore` a run that was killed goes on.
         validation_split : float
             Share of the samples, the last ones, kept for validation, in [0, 1).
         validation_data : tuple (x, y) or (x, y, sample_weight), optional
@@ -466,7 +467,8 @@ class Model(Layer):
         ValueError
             If the data does not fit the model and the loss; nothing has been changed then.
         NonFiniteLossError
-            If the loss stops being finite; the weights are those of the last finite loss.
+            If the loss stops being finite; the weights are those of the last finite loss. Not with
+            a `TerminateOnNaN`.
         KeyboardInterrupt
             After Ctrl-C, when the current batch is done; what was learned is kept.
         """

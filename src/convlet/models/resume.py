@@ -203,6 +203,8 @@ class Checkpoint:
     def restore(self) -> dict[str, Any]:
         """Put everything as it was when the checkpoint was written; return the last epoch's logs.
 
+        Called once: what the checkpoint held is let go of.
+
         Raises
         ------
         ValueError
@@ -214,7 +216,8 @@ class Checkpoint:
             raise ValueError(
                 f"{self._path}: the checkpoint does not fit the script: {error!r}"
             ) from error
-        return self._content["logs"]
+        logs, self._content = self._content["logs"], {}
+        return logs
 
     def _restore(self) -> None:
         script, content = self._script, self._content
