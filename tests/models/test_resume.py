@@ -16,6 +16,7 @@ import convlet
 from convlet import callbacks, layers, metrics, optimizers
 from convlet.callbacks import BackupAndRestore, Callback, EarlyStopping
 from convlet.models.resume import place_in
+from convlet.saving import read_checkpoint, write_checkpoint
 
 KILLS = 10
 
@@ -57,9 +58,9 @@ model = convlet.Sequential([
 ])
 model.compile(optimizers.SGD(0.05, 0.9), "sparse_categorical_crossentropy", ["accuracy"])
 print("begins", flush=True)
-history = model.fit(x, y, 8, 25, 0, [
+history = model.fit(x, y, 8, 16, 0, [
     callbacks.BackupAndRestore("backup", save_freq=3),
-    callbacks.EarlyStopping(patience=30, restore_best_weights=True),
+    callbacks.EarlyStopping(patience=12, restore_best_weights=True),
     callbacks.ReduceLROnPlateau(patience=1, factor=0.7),
     callbacks.CSVLogger("log.csv"),
     callbacks.ModelCheckpoint("best.safetensors", save_best_only=True),
@@ -403,6 +404,29 @@ def test_damaged_files(stopped, damage, message):
 def test_a_model_is_no_checkpoint(stopped):
     compiled().save(stopped / "checkpoint.safetensors")
     with pytest.raises(ValueError, match="the file holds no checkpoint"):
+        fit(compiled(), BackupAndRestore(stopped, 3), validation_split=0.2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epoch": "first"}, "epoch must be an integer of at least 0, got 'first'"),
+        ({"step": -1}, "step must be an integer of at least 0, got -1"),
+        ({"random": {"seed": "x", "drawn": 0}}, "seed must be an integer of at least 0, got 'x'"),
+        ({"random": 3}, "the file holds no checkpoint of fit"),
+        ({"random": {}}, "the state of convlet.random must hold seed and drawn, got {}"),
+        ({"more": 3}, "the file holds no checkpoint of fit"),
+        ({"weights": {}}, "the checkpoint does not fit the script: KeyError"),
+        ({"scores": []}, "the checkpoint does not fit the script: TypeError"),
+        ({"callbacks": []}, "zip"),
+        ({"callbacks": [{}]}, "the checkpoint does not fit the script: KeyError"),
+        ({"optimizer": {"speed": 1}}, "the checkpoint does not fit the script: KeyError"),
+    ],
+)
+def test_forged_checkpoints(stopped, change, message):
+    path = stopped / "checkpoint.safetensors"
+    write_checkpoint(path, read_checkpoint(path) | change)
+    with pytest.raises(ValueError, match=message):
         fit(compiled(), BackupAndRestore(stopped, 3), validation_split=0.2)
 
 

@@ -21,9 +21,9 @@ class BackupAndRestore(Callback):
     The same script then ends with the same bits as one that was never stopped, wherever it was
     stopped and however often: weights, optimizer, random draws, order of the data, learning rate,
     scores, `History` and the other callbacks. Callbacks and metrics of one's own take part with
-    ``get_state`` and ``set_state``; random draws from NumPy's own generators do not. One thing is not
-    kept: the weights of the step before, which training falls back to if the very first loss after
-    going on is not finite.
+    ``get_state`` and ``set_state``; random draws from NumPy's own generators do not. One thing is
+    not kept: the weights of the step before, which training falls back to if the very first loss
+    after going on is not finite.
 
     The checkpoint is the file ``checkpoint.safetensors`` in the folder. A new one takes its place
     once it is whole, so a full disk or a power cut leaves the one before. If the data, the model or

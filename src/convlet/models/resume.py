@@ -69,13 +69,17 @@ def place_in(path: Path) -> tuple[int, int, int | None]:
         See `saving.read_checkpoint`.
     """
     content = _read(path)
-    return content["epoch"], content["step"], content["random"]["seed"]
+    return content["epoch"], content["step"], content["random"].get("seed")
 
 
 def _read(path: Path) -> dict[str, Any]:
     content = saving.read_checkpoint(path)
-    if set(content) != _KEYS:
+    if set(content) != _KEYS or not isinstance(content["random"], dict):
         raise ValueError(f"{path}: the file holds no checkpoint of fit")
+    seed = content["random"].get("seed")
+    numbers = {"epoch": content["epoch"], "step": content["step"], "seed": seed or 0}
+    for name, value in numbers.items():
+        arguments.integer(str(path), name, value, 0)
     return content
 
 
@@ -197,8 +201,8 @@ class Checkpoint:
 
     def __init__(self, script: Script, content: dict[str, Any], path: Path) -> None:
         self._script, self._content, self._path = script, content, path
-        self.epoch = arguments.integer(str(path), "epoch", content["epoch"], 0)
-        self.step = arguments.integer(str(path), "step", content["step"], 0)
+        self.epoch: int = content["epoch"]
+        self.step: int = content["step"]
 
     def restore(self) -> dict[str, Any]:
         """Put everything as it was when the checkpoint was written; return the last epoch's logs.
