@@ -73,6 +73,20 @@ def test_separators_that_are_none(separator):
         CSVLogger("log.csv", separator)
 
 
+def test_going_on_cuts_off_later_rows_and_keeps_the_columns(tmp_path):
+    path = tmp_path / "log.csv"
+    logger = CSVLogger(path)
+    train(logger, epochs=2)
+    state = logger.get_state()
+    train(CSVLogger(path, append=True), epochs=3)
+    logger.on_train_begin()
+    logger.set_state(state)
+    assert [row[0] for row in rows(path)] == ["epoch", "0", "1"]
+    logger.on_epoch_end(2, {"loss": 0.5, "speed": 3})
+    logger.close()
+    assert rows(path)[3:] == [["2", "NA", "0.5"]]
+
+
 def test_a_file_that_lost_rows_is_not_gone_on_with(tmp_path):
     logger = CSVLogger(tmp_path / "log.csv")
     train(logger)
