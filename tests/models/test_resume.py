@@ -14,6 +14,7 @@ import pytest
 
 import convlet
 from convlet import callbacks, layers, metrics, optimizers
+from convlet.augmentation import GaussianNoise
 from convlet.callbacks import BackupAndRestore, Callback, EarlyStopping
 from convlet.models.resume import place_in
 from convlet.saving import read_checkpoint, write_checkpoint
@@ -256,6 +257,25 @@ def test_learning_rates_of_callbacks_are_restored(tmp_path):
     fit(model, schedule(), BackupAndRestore(tmp_path, 2))
     assert model.optimizer.learning_rate == expected.optimizer.learning_rate == 0.1 / 16
     assert same(model, expected)
+
+
+def test_distortions_are_those_of_the_run(tmp_path):
+    def model():
+        convlet.utils.set_random_seed(0)
+        given = convlet.Sequential([layers.Input((2, 2, 1)), layers.Flatten(), layers.Dense(2)])
+        given.compile("sgd", convlet.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return given
+
+    images = X.reshape(-1, 2, 2, 1)
+    options = {"x": images, "augmentation": [GaussianNoise(0.5)]}
+    expected, resumed = model(), model()
+    fit(expected, **options)
+    with pytest.raises(StoppedError):
+        fit(model(), BackupAndRestore(tmp_path, 3), StopAfter(steps=8), **options)
+    with pytest.raises(ValueError, match="by a script with other augmentation; undo the change"):
+        fit(model(), BackupAndRestore(tmp_path, 3), x=images)
+    fit(resumed, BackupAndRestore(tmp_path, 3), **options)
+    assert same(resumed, expected)
 
 
 class Seen(Callback):
