@@ -344,7 +344,7 @@ def test_metrics_without_a_state_say_so(tmp_path):
             return self.value
 
     fit(compiled(metrics=[Last()]), BackupAndRestore(tmp_path))  # between epochs there is none
-    with pytest.raises(NotImplementedError, match="Last must define get_state"):
+    with pytest.raises(NotImplementedError, match="Last must name in state_names"):
         fit(compiled(metrics=[Last()]), BackupAndRestore(tmp_path, 3))
 
 

@@ -86,14 +86,6 @@ class Metric(Configurable):
         """Forget all batches."""
         raise NotImplementedError(f"{type(self).__name__} must define reset_state")
 
-    def get_state(self) -> dict[str, Any]:
-        """Return what the batches so far have left, as numbers and arrays by name."""
-        raise NotImplementedError(f"{type(self).__name__} must define get_state")
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what ``get_state`` returned."""
-        raise NotImplementedError(f"{type(self).__name__} must define set_state")
-
 
 def _as_state(owner: str, name: str, value: object, like: float | np.ndarray) -> Any:
     """Return a copy of a state's number or array, which must be like the one it replaces."""
@@ -129,14 +121,6 @@ class _Average(Metric):
         """Forget all batches."""
         self._total = 0.0
         self._weight = 0.0
-
-    def get_state(self) -> dict[str, Any]:
-        """Return the two sums."""
-        return {"total": self._total, "weight": self._weight}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from two sums."""
-        self._total, self._weight = float(state["total"]), float(state["weight"])
 
     def result(self) -> float:
         """Return the mean, or 0.0 if the weights' sum is 0, as it is before the first batch."""
