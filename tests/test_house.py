@@ -25,7 +25,8 @@ MAY_IMPORT = {
     "constraints": FOUNDATION,
     "npy": set(),
     "preprocessing": {"arguments", "npy"},
-    "datasets": {"arguments", "npy", "preprocessing"},
+    "sources": {"arguments", "random", "preprocessing"},
+    "datasets": {"arguments", "npy", "preprocessing", "sources"},
     "losses": FOUNDATION | {"ops"},
     "metrics": FOUNDATION | {"losses", "ops"},
     "optimizers": FOUNDATION,
@@ -36,14 +37,14 @@ MAY_IMPORT = {
     "saving": FOUNDATION | {"layers", "npy", "preprocessing", "engine", "ops"},
     "models": FOUNDATION
     | {"saving", "layers", "engine", "callbacks", "losses", "metrics", "optimizers", "inspection"}
-    | {"preprocessing", "augmentation"},
-    "utils": FOUNDATION,
+    | {"preprocessing", "augmentation", "sources"},
+    "utils": FOUNDATION | {"sources"},
     "applications": {"models", "layers", "initializers", "arguments"},
     "estimators": FOUNDATION
     | {"applications", "models", "layers", "losses", "optimizers", "utils"},
     "cli": FOUNDATION
     | {"applications", "estimators", "models", "datasets", "preprocessing", "callbacks", "metrics"}
-    | {"engine", "layers", "losses", "optimizers", "saving", "utils", "augmentation"},
+    | {"engine", "layers", "losses", "optimizers", "saving", "utils", "augmentation", "sources"},
 }
 
 

@@ -1,4 +1,4 @@
-"""Small things that people look for: seeds, one-hot targets, what this installation is."""
+"""What people look for here: data sets, seeds, one-hot targets, what this installation is."""
 
 from __future__ import annotations
 
@@ -11,8 +11,25 @@ import numpy as np
 from convlet import _native, arguments, config
 from convlet.random import set_random_seed
 from convlet.serialization import custom_object_scope
+from convlet.sources import (
+    BalancedSampler,
+    PyDataset,
+    Sequence,
+    audio_dataset_from_directory,
+    image_dataset_from_directory,
+)
 
-__all__ = ["custom_object_scope", "set_random_seed", "show_config", "to_categorical"]
+__all__ = [
+    "BalancedSampler",
+    "PyDataset",
+    "Sequence",
+    "audio_dataset_from_directory",
+    "custom_object_scope",
+    "image_dataset_from_directory",
+    "set_random_seed",
+    "show_config",
+    "to_categorical",
+]
 
 _EXECUTORS = {"native": "native (C++)", "reference": "reference (NumPy)"}
 

@@ -5,9 +5,10 @@ The arrays are kept as they came, so that bytes stay bytes; a batch is converted
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import mmap
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from convlet.layers.layer import Shape
 from convlet.layers.structures import leaves
 from convlet.losses import Loss, spread_weights
 from convlet.losses.targets import as_numbers
+from convlet.sources import in_order
 
 if TYPE_CHECKING:
     from convlet.models.model import Model
@@ -44,6 +46,52 @@ Distortion = Callable[[Batch, np.ndarray], Batch]
 
 
 @dataclass(frozen=True)
+class Mapped:
+    """Which arrays lie in memory-mapped files: they are checked as they are read, batch by batch.
+
+    Parameters
+    ----------
+    owner : str
+        Who asks, for messages.
+    inputs : tuple of (str or None)
+        For each input, None or its name if it is to be checked.
+    losses : tuple of (Loss or None)
+        For each output, None or the loss if its targets are to be checked.
+    shapes : tuple of tuple
+        Shapes of the predictions.
+    first : int
+        Number in the file of the first sample.
+    """
+
+    owner: str
+    inputs: tuple[str | None, ...]
+    losses: tuple[Loss | None, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
+    first: int = 0
+
+    def checked(self, batch: Batch, numbers: np.ndarray) -> Batch:
+        """Return the batch of the samples of some numbers, its targets as the losses want them.
+
+        Raises
+        ------
+        ValueError
+            As `check_samples`.
+        """
+        numbers = self.first + numbers
+        for name, x in zip(self.inputs, batch.x, strict=True):
+            if name is not None:
+                _check_finite(self.owner, name, x, x, numbers)
+        who = f"{self.owner} (samples {', '.join(map(str, numbers[:3]))}, ...)"
+        y = (
+            of_output
+            if loss is None
+            else loss.check_targets(of_output, (len(batch), *shape[1:]), who)
+            for of_output, loss, shape in zip(batch.y, self.losses, self.shapes, strict=True)
+        )
+        return replace(batch, y=tuple(y))
+
+
+@dataclass(frozen=True)
 class Samples:
     """Checked samples.
 
@@ -57,12 +105,15 @@ class Samples:
         For each output; None stands for ones.
     dtype : str
         The float type that images are converted to.
+    mapped : Mapped, optional
+        What is still to be checked.
     """
 
     x: tuple[np.ndarray, ...]
     y: tuple[np.ndarray | None, ...]
     weights: tuple[np.ndarray | None, ...]
     dtype: str
+    mapped: Mapped | None = None
 
     def __len__(self) -> int:
         return len(self.x[0])
@@ -70,54 +121,55 @@ class Samples:
     def __getitem__(self, rows: slice) -> Samples:
         """Return some of the samples, without a copy."""
         x = tuple(array[rows] for array in self.x)
-        return Samples(x, _rows(self.y, rows), _rows(self.weights, rows), self.dtype)
+        mapped = self.mapped and replace(self.mapped, first=self.mapped.first + (rows.start or 0))
+        return Samples(x, _rows(self.y, rows), _rows(self.weights, rows), self.dtype, mapped)
 
     def batches(
         self,
         size: int,
         order: np.ndarray | None = None,
-        distort: Distortion | None = None,
         start: int = 0,
-    ) -> Iterator[Batch]:
+        distort: Distortion | None = None,
+    ) -> Generator[Batch, None, None]:
         """Yield batches of ``size`` samples, the last one smaller, in ``order`` if given.
 
-        Each is prepared while the one before is in use, ``distort`` included. The first ``start``
-        batches are left out.
+        Each is prepared while the one before is in use, ``distort`` included. ``start`` is the
+        number of the first one.
         """
-        batches = self._batches(size, order, distort, start)
-        return batches if len(self) <= size else _one_ahead(batches)
+        firsts = range(start * size, len(self), size)
+        tasks = (partial(self._batch, slice(row, row + size), order, distort) for row in firsts)
+        if len(firsts) <= 1:
+            return (task() for task in tasks)
+        return in_order(tasks, workers=1, ahead=1)
 
-    def _batches(
-        self, size: int, order: np.ndarray | None, distort: Distortion | None, first: int
-    ) -> Iterator[Batch]:
-        for start in range(first * size, len(self), size):
-            rows: Any = slice(start, start + size)
-            if order is not None:
-                rows = order[rows]
-            x = tuple(in_float_type(array[rows], self.dtype) for array in self.x)
-            y = _rows(self.y, rows)
-            weights = (
-                np.ones(len(x[0]), self.dtype) if given is None else given.astype(self.dtype)
-                for given in _rows(self.weights, rows)
-            )
-            batch = Batch(x, y, tuple(weights))
-            if distort is not None:
-                numbers = np.arange(len(self))[rows] if order is None else rows
-                batch = distort(batch, numbers)
-            yield batch
+    def whole(self) -> Batch:
+        """Return all samples as one batch."""
+        return self._batch(slice(0, len(self)), None, None)
+
+    def _batch(self, places: slice, order: np.ndarray | None, distort: Distortion | None) -> Batch:
+        rows: Any = places if order is None else order[places]
+        x = tuple(in_float_type(array[rows], self.dtype) for array in self.x)
+        weights = (
+            np.ones(len(x[0]), self.dtype) if given is None else given.astype(self.dtype)
+            for given in _rows(self.weights, rows)
+        )
+        batch = Batch(x, _rows(self.y, rows), tuple(weights))
+        numbers = np.arange(places.start, places.start + len(batch)) if order is None else rows
+        if self.mapped is not None:
+            batch = self.mapped.checked(batch, numbers)
+        return batch if distort is None else distort(batch, numbers)
 
 
 def _rows(arrays: Iterable[np.ndarray | None], rows: Any) -> tuple[np.ndarray | None, ...]:
     return tuple(None if array is None else array[rows] for array in arrays)
 
 
-def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield the batches, each prepared in another thread while the one before is in use."""
-    with ThreadPoolExecutor(1, "convlet-data") as worker:
-        coming = worker.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = worker.submit(next, batches, None)
-            yield batch
+def is_mapped(array: np.ndarray) -> bool:
+    """Return whether an array is, or is a part of, a memory-mapped file."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, mmap.mmap)
 
 
 def in_float_type(x: np.ndarray, dtype: str) -> np.ndarray:
@@ -214,8 +266,11 @@ def check_images(
     _check_shape(owner, name, array.shape, input_shape)
     if len(array) == 0:
         raise ValueError(f"{owner}: {name} must hold at least one sample, got shape {array.shape}")
-    if array.dtype.kind == "f":
-        _check_finite(owner, name, array, dtype)
+    if array.dtype.kind == "f" and not is_mapped(array):
+        for start in range(0, len(array), _CHECKED_AT_ONCE):
+            given = array[start : start + _CHECKED_AT_ONCE]
+            numbers = np.arange(start, start + len(given))
+            _check_finite(owner, name, given, in_float_type(given, dtype), numbers)
     return array
 
 
@@ -239,17 +294,54 @@ def _check_shape(owner: str, name: str, shape: Shape, input_shape: Shape) -> Non
     raise ValueError(message)
 
 
-def _check_finite(owner: str, name: str, x: np.ndarray, dtype: str) -> None:
-    for start in range(0, len(x), _CHECKED_AT_ONCE):
-        chunk = in_float_type(x[start : start + _CHECKED_AT_ONCE], dtype)
-        finite = np.isfinite(chunk)
-        if not finite.all():
-            index = np.unravel_index(np.argmin(finite), finite.shape)
-            place = ", ".join(str(i) for i in (start + index[0], *index[1:]))
-            value = x[start : start + _CHECKED_AT_ONCE][index]
-            raise ValueError(
-                f"{owner}: {name} must be finite numbers of {dtype}, {name}[{place}] is {value}"
-            )
+def _check_finite(
+    owner: str, name: str, given: np.ndarray, x: np.ndarray, numbers: np.ndarray
+) -> None:
+    """Refuse samples of some numbers that, converted to ``x``, are not finite."""
+    finite = np.isfinite(x)
+    if not finite.all():
+        index = np.unravel_index(np.argmin(finite), finite.shape)
+        place = ", ".join(str(i) for i in (numbers[index[0]], *index[1:]))
+        raise ValueError(
+            f"{owner}: {name} must be finite numbers of {x.dtype}, {name}[{place}] is "
+            f"{given[index]}"
+        )
+
+
+def check_predicted(owner: str, x: object, model: Model) -> Samples:
+    """Return checked inputs alone, as samples without targets.
+
+    Raises
+    ------
+    ValueError
+        As `check_inputs`.
+    """
+    images = check_inputs(owner, x, model)
+    return Samples(images, (), (), model.dtype, _mapped(owner, images, (), (), (), model))
+
+
+def _mapped(
+    owner: str,
+    images: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray | None],
+    losses: Sequence[Loss | None],
+    shapes: Sequence[tuple[int, ...]],
+    model: Model,
+) -> Mapped | None:
+    """Return what is to be checked later, None if nothing is."""
+    names = model.input_names
+    called = ["x"] if len(names) == 1 else [f"x[{name!r}]" for name in names]
+    inputs = tuple(
+        name if is_mapped(x) and x.dtype.kind == "f" else None
+        for name, x in zip(called, images, strict=True)
+    )
+    later = tuple(
+        loss if y is not None and is_mapped(y) else None
+        for y, loss in zip(targets, losses, strict=True)
+    )
+    if not any((*inputs, *later)):
+        return None
+    return Mapped(owner, inputs, later, tuple(shapes))
 
 
 def check_samples(owner: str, x: object, y: object, sample_weight: object, model: Model) -> Samples:
@@ -276,7 +368,8 @@ def check_samples(owner: str, x: object, y: object, sample_weight: object, model
         checked.append(None if loss is None else _check_targets(who, target, loss, shape))
         no_weights = loss is None or weight is None
         weights.append(None if no_weights else _check_weights(who, weight, shape, model.dtype))
-    return Samples(images, tuple(checked), tuple(weights), model.dtype)
+    mapped = _mapped(owner, images, checked, losses, shapes, model)
+    return Samples(images, tuple(checked), tuple(weights), model.dtype, mapped)
 
 
 def _targets(owner: str, y: Any, names: Sequence[str], losses: Sequence[Loss | None]) -> list[Any]:
@@ -299,12 +392,16 @@ def _check_targets(owner: str, y: object, loss: Loss, output_shape: tuple[int, .
     """Return the targets of one output, checked."""
     if y is None:
         raise ValueError(f"{owner}: y must be given, one target for each sample of x")
-    count = len(as_numbers(owner, "y", y))
+    targets = as_numbers(owner, "y", y)
+    count = len(targets)
     if count != output_shape[0]:
         raise ValueError(
             f"{owner}: x and y must have as many samples, got {output_shape[0]} in x and "
             f"{count} in y"
         )
+    if is_mapped(targets) and targets.size > count:  # not labels, which are few bytes
+        loss.check_targets(targets[:1], (1, *output_shape[1:]), owner)
+        return targets
     return loss.check_targets(y, output_shape, owner)
 
 
@@ -323,72 +420,6 @@ def _check_weights(
             f"got {given.min()} to {given.max()}"
         )
     return weights
-
-
-def with_class_weights(
-    owner: str,
-    samples: Samples,
-    class_weight: Mapping[int, float],
-    output_shape: tuple[Any, ...],
-    loss: Loss | None,
-) -> Samples:
-    """Return samples whose weights are multiplied by those of their classes.
-
-    Parameters
-    ----------
-    owner : str
-        Who asks, for messages.
-    samples : Samples
-        Their targets are labels, one-hot, or one number for two classes.
-    class_weight : mapping of int to float
-        Classes that are not named have weight 1.
-    output_shape : tuple
-        Shape of the predictions.
-    loss : Loss
-        What it ignores need be no class, and keeps its weight.
-
-    Raises
-    ------
-    ValueError
-        If targets are not classes, or a class or its weight is not of its form.
-    """
-    if not isinstance(class_weight, Mapping):
-        raise arguments.invalid(owner, "class_weight", "a dict of class to weight", class_weight)
-    if len(samples.y) > 1:
-        raise ValueError(
-            f"{owner}: class_weight goes with models of one output, got {len(samples.y)} outputs; "
-            "use sample_weight"
-        )
-    labels, outputs = samples.y[0], output_shape[-1]
-    assert loss is not None  # the only output has a loss, and so targets
-    assert labels is not None
-    counted = loss.counted(labels)
-    if counted is not None:
-        labels = np.where(counted, labels, 0)
-    if labels.ndim == len(output_shape):
-        labels = labels[..., 0] if outputs == 1 else labels.argmax(axis=-1)
-    if (labels < 0).any() or (labels != np.floor(labels)).any():
-        raise ValueError(
-            f"{owner}: class_weight goes with targets that are classes, whole numbers from 0, "
-            f"got targets from {labels.min()} to {labels.max()}"
-        )
-    weights = np.ones(labels.shape, samples.dtype)
-    largest = float(np.finfo(samples.dtype).max)
-    for label, weight in class_weight.items():
-        number = arguments.integer(owner, "class_weight's classes", label, 0)
-        if number >= max(outputs, 2):
-            raise arguments.invalid(
-                owner, "class_weight's classes", f"from 0 to {max(outputs, 2) - 1}", label
-            )
-        weight = arguments.real(owner, f"class_weight[{number}]", weight, 0, largest)
-        weights[labels == number] = weight
-    if counted is not None:
-        weights[~counted] = 1
-    (of_sample,) = samples.weights
-    if of_sample is not None:
-        missing = (1,) * (weights.ndim - of_sample.ndim)
-        weights = of_sample.reshape(of_sample.shape + missing) * weights
-    return replace(samples, weights=(weights,))
 
 
 def split(owner: str, samples: Samples, fraction: float) -> tuple[Samples, Samples]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Self
@@ -14,14 +14,9 @@ from convlet.engine import Buffer, Builder, Head, Program, Variable, plan_heads
 from convlet.layers.layer import Layer, Shape
 from convlet.layers.structures import leaves, packed
 from convlet.models import training
+from convlet.models.class_weights import with_class_weights
 from convlet.models.compilation import Compilation
-from convlet.models.data import (
-    Batch,
-    check_inputs,
-    check_samples,
-    in_float_type,
-    with_class_weights,
-)
+from convlet.models.data import Batch, check_predicted, check_samples
 from convlet.models.plan_table import plan_lines
 from convlet.models.scores import Scores
 from convlet.models.state import NonFiniteLossError, TrainingState
@@ -418,17 +413,25 @@ class Model(Layer):
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
-        class_weight: Mapping[int, float] | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Collection[int] = 1,
         augmentation: Augmentation | Sequence[Augmentation] | None = None,
     ) -> History:
         """Train the model.
 
         Parameters
         ----------
-        x : array_like, shape (samples, ...)
-            Inputs, numbers of any type; for several inputs a list, or a dict by their names.
+        x : array_like, shape (samples, ...), or PyDataset, or iterator
+            Inputs, numbers of any type; for several inputs a list, or a dict by their names. An
+            array in a memory-mapped file is read, and checked, batch by batch. In place of arrays
+            batches ``(x, y)`` or ``(x, y, sample_weight)``: a `convlet.utils.PyDataset`, or a
+            generator, which goes on from epoch to epoch; ``y``, ``sample_weight``, ``batch_size``
+            and ``validation_split`` are left out then.
         y : array_like, shape (samples, ...)
             Targets, as the loss wants them; for several outputs a list, or a dict by their names.
         batch_size : int, optional
@@ -442,17 +445,28 @@ class Model(Layer):
             See `convlet.callbacks`; with a `BackupAndRestore` a run that was killed goes on.
         validation_split : float
             Share of the samples, the last ones, kept for validation, in [0, 1).
-        validation_data : tuple (x, y) or (x, y, sample_weight), optional
+        validation_data : tuple (x, y) or (x, y, sample_weight), PyDataset or iterator, optional
             Samples for validation; goes before ``validation_split``.
         shuffle : bool
-            Whether each epoch has an order of its own.
-        class_weight : dict of int to float, optional
-            Weight of each class; classes not named have 1.
+            Whether each epoch has an order of its own: of samples, or of a PyDataset's batches.
+        class_weight : dict of int to float or "balanced", optional
+            Weight of each class; classes not named have 1. "balanced", for arrays, is that of
+            scikit-learn: samples / (classes * samples of the class).
         sample_weight : array_like, optional
             Weight of each sample, or of each target. The loss is divided by their number. For
             several outputs also a list or a dict.
         initial_epoch : int
             Number of the first epoch, from 0.
+        steps_per_epoch : int, optional
+            Steps in an epoch, which then begins where the one before ended. By default once through
+            the data; a generator is exhausted in one epoch then. If a generator ends early, there
+            is a warning and training ends.
+        validation_steps : int, optional
+            Batches in a validation, the first ones; for a generator the next ones. By default all.
+        validation_batch_size : int, optional
+            Samples in a batch of validation; ``batch_size`` by default.
+        validation_freq : int or collection of int
+            Validate after every so many epochs, or after those of these numbers, counted from 1.
         augmentation : Augmentation or list of Augmentation, optional
             How the samples of training are distorted, anew in each epoch, those of validation
             never; see `convlet.augmentation`. It is not saved with the model.
@@ -486,6 +500,10 @@ class Model(Layer):
             class_weight=class_weight,
             sample_weight=sample_weight,
             initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
             augmentation=augmentation,
         )
 
@@ -496,6 +514,7 @@ class Model(Layer):
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: Any = None,
+        steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
         return_dict: bool = False,
     ) -> Any:
@@ -505,6 +524,8 @@ class Model(Layer):
         ----------
         x, y, batch_size, verbose, sample_weight, callbacks
             As those of `fit`.
+        steps : int, optional
+            Batches to take, the first ones; by default all.
         return_dict : bool
             Whether to return a dict by name.
 
@@ -526,6 +547,7 @@ class Model(Layer):
             batch_size=batch_size,
             verbose=verbose,
             sample_weight=sample_weight,
+            steps=steps,
             callbacks=callbacks or (),
         )
         return _flat(scores, return_dict)
@@ -535,6 +557,7 @@ class Model(Layer):
         x: Any,
         batch_size: int | None = None,
         verbose: str | int = "auto",
+        steps: int | None = None,
         callbacks: Callback | Iterable[Callback] | None = None,
     ) -> Any:
         """Return the outputs for a set of inputs.
@@ -542,7 +565,9 @@ class Model(Layer):
         Parameters
         ----------
         x, batch_size, verbose, callbacks
-            As those of `fit`.
+            As those of `fit`. Of batches ``(x, y)`` the inputs count.
+        steps : int, optional
+            Batches to take, the first ones; by default all.
 
         Returns
         -------
@@ -555,7 +580,12 @@ class Model(Layer):
             If ``x`` does not fit the model.
         """
         return training.predict(
-            self, x, batch_size=batch_size, verbose=verbose, callbacks=callbacks or ()
+            self,
+            x,
+            batch_size=batch_size,
+            verbose=verbose,
+            steps=steps,
+            callbacks=callbacks or (),
         )
 
     def _batch(
@@ -569,7 +599,7 @@ class Model(Layer):
                 loss = self.compilation.losses[0]
                 samples = with_class_weights(owner, samples, class_weight, shapes[0], loss)
             scores = Scores(self.compilation, samples, shapes)
-        return next(samples.batches(len(samples))), scores
+        return samples.whole(), scores
 
     def train_on_batch(
         self,
@@ -612,9 +642,8 @@ class Model(Layer):
             If ``x`` does not fit the model.
         """
         with self.built_for("predict_on_batch", x):
-            images = check_inputs("predict_on_batch", x, self)
-        batch = [in_float_type(array, self.dtype) for array in images]
-        return packed(self.output_form, training.predict_step(self, batch))
+            samples = check_predicted("predict_on_batch", x, self)
+        return packed(self.output_form, training.predict_step(self, samples.whole().x))
 
     def summary(self, print_fn: Callable[[str], Any] = print) -> None:
         """Print what each layer gives, its weights, its multiply-adds and its receptive field.

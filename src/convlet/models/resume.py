@@ -22,6 +22,7 @@ from convlet.augmentation import Augmentation
 from convlet.callbacks import BackupAndRestore, Callback
 from convlet.models.data import Samples
 from convlet.models.scores import Scores
+from convlet.models.sources import Source
 from convlet.saving.description import as_text
 
 if TYPE_CHECKING:
@@ -89,9 +90,8 @@ class Script:
     Parameters
     ----------
     model : Model
-    samples, validation : Samples
+    source, validation : Source
         What it is trained on, and, or None, validated on.
-    batch_size : int
     shuffle : bool
     augmentation : Augmentation or None
     scores : Scores
@@ -102,9 +102,8 @@ class Script:
     def __init__(
         self,
         model: Model,
-        samples: Samples,
-        validation: Samples | None,
-        batch_size: int,
+        source: Source,
+        validation: Source | None,
         shuffle: bool,
         augmentation: Augmentation | None,
         scores: Scores,
@@ -113,17 +112,18 @@ class Script:
         self.model, self.scores = model, scores
         self.callbacks = [c for c in callbacks if type(c).get_state is not Callback.get_state]
         self.marks = {
-            "samples to train on": len(samples),
-            "samples to validate on": 0 if validation is None else len(validation),
-            "batch size": batch_size,
+            "samples to train on": source.size,
+            "samples to validate on": 0 if validation is None else validation.size,
+            "batch size": source.batch_size,
+            "steps in an epoch": source.steps,
             "shuffle": shuffle,
             "steps made before fit": model.state.iterations,
             "architecture": _digest(lambda: layers.registry.serialize(model))
             or {path: list(weight.shape) for path, weight in model.named_weights().items()},
             "optimizer, loss or metrics": _digest(model.get_compile_config)
             or model.compilation.score_names,
-            "data": _data_mark(samples),
-            "data to validate on": 0 if validation is None else _data_mark(validation),
+            "data": _data_mark(source.first),
+            "data to validate on": 0 if validation is None else _data_mark(validation.first),
             "augmentation": None
             if augmentation is None
             else _digest(lambda: augmentations.serialize(augmentation)),
@@ -197,12 +197,16 @@ class Checkpoint:
     ----------
     epoch, step : int
         Where to go on, from 0; the step is 0 between epochs.
+    steps_made : int
+        In this run, up to there.
     """
 
     def __init__(self, script: Script, content: dict[str, Any], path: Path) -> None:
         self._script, self._content, self._path = script, content, path
         self.epoch: int = content["epoch"]
         self.step: int = content["step"]
+        before: int = script.marks["steps made before fit"]
+        self.steps_made: int = content["training"]["iterations"] - before
 
     def restore(self) -> dict[str, Any]:
         """Put everything as it was when the checkpoint was written; return the last epoch's logs.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,27 +15,26 @@ from convlet.augmentation import Augmentation
 from convlet.callbacks import Callback, CallbackList, History, ProgressBar, TerminateOnNaN
 from convlet.engine import run
 from convlet.layers.structures import packed
-from convlet.models.data import (
-    Batch,
-    Samples,
-    check_inputs,
-    check_samples,
-    in_float_type,
-    split,
-    with_class_weights,
-)
+from convlet.models.data import Batch
 from convlet.models.distortion import distorter, distortion_for
 from convlet.models.interrupt import DeferredInterrupt
 from convlet.models.penalties import penalty, with_penalties
 from convlet.models.resume import Checkpoint, Script, only_backup
 from convlet.models.scores import Scores
+from convlet.models.sources import Source, given, warn_of_the_end
 from convlet.models.state import NonFiniteLossError
+from convlet.models.validation import (
+    check_repeats,
+    frequency_of,
+    is_due,
+    split_off,
+    validation_given,
+)
 
 if TYPE_CHECKING:
     from convlet.engine import Program
     from convlet.models.model import Model
 
-DEFAULT_BATCH_SIZE = 32
 _VERBOSE = ("auto", 0, 1, 2)
 
 
@@ -123,7 +123,7 @@ def _callbacks(
     callbacks: Callback | Iterable[Callback],
     verbose: Any,
     epochs: int,
-    steps: int,
+    steps: int | None,
     owner: str,
 ) -> CallbackList:
     """Return the user's callbacks and, unless ``verbose`` is 0, a progress bar."""
@@ -145,32 +145,12 @@ def _as_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
     return list(callbacks)
 
 
-def _batch_size(owner: str, batch_size: int | None) -> int:
-    if batch_size is None:
-        return DEFAULT_BATCH_SIZE
-    return arguments.integer(owner, "batch_size", batch_size)
-
-
-def _steps(samples: int, batch_size: int) -> int:
-    return -(-samples // batch_size)
-
-
-def _validation_samples(
-    model: Model, samples: Samples, fraction: float, data: Any
-) -> tuple[Samples, Samples | None]:
-    """Return the samples to train on and those to validate on."""
-    if data is not None:
-        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-            raise ValueError(
-                "fit: validation_data must be a tuple (x, y) or (x, y, sample_weight), "
-                f"got {type(data).__name__}"
-            )
-        x, y, *weight = data
-        weights = weight[0] if weight else None
-        return samples, check_samples("fit (validation_data)", x, y, weights, model)
-    if fraction == 0:
-        return samples, None
-    return split("fit", samples, fraction)
+def _optional(owner: str, **named: Any) -> list[int | None]:
+    """Return integers of at least 1, and None for what was left out."""
+    return [
+        None if value is None else arguments.integer(owner, name, value)
+        for name, value in named.items()
+    ]
 
 
 def fit(
@@ -185,37 +165,54 @@ def fit(
     validation_split: float,
     validation_data: Any,
     shuffle: bool,
-    class_weight: Mapping[int, float] | None,
+    class_weight: Any,
     sample_weight: Any,
     initial_epoch: int,
+    steps_per_epoch: int | None,
+    validation_steps: int | None,
+    validation_batch_size: int | None,
+    validation_freq: Any,
     augmentation: Any,
 ) -> History:
     """Train a compiled model; see `Model.fit`."""
-    batch_size = _batch_size("fit", batch_size)
     epochs = arguments.integer("fit", "epochs", epochs, 0)
     initial_epoch = arguments.integer("fit", "initial_epoch", initial_epoch, 0)
     arguments.boolean("fit", "shuffle", shuffle)
-    with model.built_for("fit", x):
-        samples = check_samples("fit", x, y, sample_weight, model)
-        samples, validation = _validation_samples(model, samples, validation_split, validation_data)
-        shapes = model.prediction_shapes([array.shape for array in samples.x])
+    frequency = frequency_of(validation_freq)
+    steps, validation_steps, validation_size = _optional(
+        "fit",
+        steps_per_epoch=steps_per_epoch,
+        validation_steps=validation_steps,
+        validation_batch_size=validation_batch_size,
+    )
+    data = given("fit", x, y, sample_weight, batch_size)
+    validation_size = validation_size or data.batch_size
+    with model.built_for("fit", data.first_x):
+        source: Source = data.source(model, steps)
+        validation: Source | None = None
+        if validation_data is not None:
+            held = validation_given(validation_data, validation_size)
+            validation = held.source(model).once(validation_steps)
+        elif validation_split != 0:
+            source, validation = split_off(
+                source, validation_split, validation_steps, validation_size
+            )
+        check_repeats(validation, sum(is_due(frequency, e) for e in range(initial_epoch, epochs)))
         if class_weight is not None:
-            loss = model.compilation.losses[0]
-            samples = with_class_weights("fit", samples, class_weight, shapes[0], loss)
-        distortion = distortion_for("fit", augmentation, samples, model)
-        scores = Scores(model.compilation, samples, shapes)
+            source = source.weighted(model, class_weight)
+        distortion = distortion_for("fit", augmentation, source.first, model)
+        scores = Scores(model.compilation, source.first, _prediction_shapes(model, source))
         history = History()
-        steps = _steps(len(samples), batch_size)
-        told = _callbacks(model, [*_as_list(callbacks), history], verbose, epochs, steps, "fit")
+        told = _callbacks(
+            model, [*_as_list(callbacks), history], verbose, epochs, source.steps, "fit"
+        )
         resumed, backup = None, only_backup(told.callbacks)
         if backup is not None:
-            script = Script(
-                model, samples, validation, batch_size, shuffle, distortion, scores, told.callbacks
-            )
+            script = Script(model, source, validation, shuffle, distortion, scores, told.callbacks)
             resumed = script.connect(backup)
     model.history = history
     course = _Course(
-        model, samples, validation, batch_size, shuffle, scores, told, distortion, resumed
+        model, source, validation, frequency, shuffle, scores, told, distortion, resumed
     )
     with told, model.being_trained(), DeferredInterrupt() as interrupt:
         _fit_epochs(course, range(initial_epoch, epochs), interrupt)
@@ -224,14 +221,18 @@ def fit(
     return history
 
 
+def _prediction_shapes(model: Model, source: Source) -> list[tuple[int, ...]]:
+    return model.prediction_shapes([array.shape for array in source.first.x])
+
+
 @dataclass(frozen=True)
 class _Course:
     """What a run of `fit` needs in each epoch."""
 
     model: Model
-    samples: Samples
-    validation: Samples | None
-    batch_size: int
+    source: Source
+    validation: Source | None
+    validation_freq: int | Collection[int]
     shuffle: bool
     scores: Scores
     told: CallbackList
@@ -246,6 +247,7 @@ def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) ->
     course.told("on_train_begin", {})
     try:
         if resumed is not None:
+            course.source.skip(resumed.steps_made)
             epochs = range(resumed.epoch, epochs.stop)
             if not resumed.step:
                 logs = resumed.restore()
@@ -258,65 +260,78 @@ def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) ->
     except KeyboardInterrupt:
         course.told("on_train_end", logs)
         raise
-    course.model.state.take_averages(course.model.named_weights())
+    model.state.take_averages(model.named_weights())
     course.told("on_train_end", logs)
 
 
 def _fit_epoch(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> dict[str, Any]:
     """Go once through the samples, then through those for validation; return the epoch's logs."""
     model, scores, told = course.model, course.scores, course.told
-    for step, batch in _epoch_batches(course, epoch):
-        told("on_train_batch_begin", step, {})
-        try:
-            losses, predictions = train_step(model, batch)
-        except NonFiniteLossError as error:
-            if not any(isinstance(callback, TerminateOnNaN) for callback in told.callbacks):
-                place = f" at epoch {epoch + 1}, step {step + 1}; training stopped"
-                raise explained("fit", error, model, place) from None
-            scores.spoil()
-        else:
-            scores.update(batch, predictions, losses)
-        told("on_train_batch_end", step, scores.result())
-        interrupt.check()
-        if model.stop_training:
-            break
+    steps = _fit_steps(course, epoch, interrupt)
+    if not model.stop_training and steps < (course.source.steps or 1):
+        warn_of_the_end("fit", course.source.steps, steps)
+        model.stop_training = True
+        if steps == 0:
+            model.state.epochs -= 1
+            return {}
     logs = scores.result()
-    if course.validation is not None:
-        validation = course.validation
-        of_validation = run_evaluation(model, validation, course.batch_size, told, interrupt)
+    if course.validation is not None and is_due(course.validation_freq, epoch):
+        of_validation = run_evaluation(model, course.validation, "validation", told, interrupt)
         logs |= {f"val_{name}": value for name, value in of_validation.items()}
     told("on_epoch_end", epoch, logs)
     return logs
 
 
-def _epoch_batches(course: _Course, epoch: int) -> Iterable[tuple[int, Batch]]:
-    """Begin an epoch, or go on within the one that a checkpoint was written in; number its batches.
+def _fit_steps(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> int:
+    """Make an epoch's steps; return how many of them are made."""
+    model, scores, told = course.model, course.scores, course.told
+    steps = _begin_epoch(course, epoch)
+    if model.stop_training:
+        return steps
+    with closing(_epoch_batches(course, steps)) as batches:
+        for step, batch in enumerate(batches, steps):
+            told("on_train_batch_begin", step, {})
+            try:
+                losses, predictions = train_step(model, batch)
+            except NonFiniteLossError as error:
+                if not any(isinstance(callback, TerminateOnNaN) for callback in told.callbacks):
+                    place = f" at epoch {epoch + 1}, step {step + 1}; training stopped"
+                    raise explained("fit", error, model, place) from None
+                scores.spoil()
+            else:
+                scores.update(batch, predictions, losses)
+            steps = step + 1
+            told("on_train_batch_end", step, scores.result())
+            interrupt.check()
+            if model.stop_training:
+                break
+    return steps
+
+
+def _begin_epoch(course: _Course, epoch: int) -> int:
+    """Begin an epoch, or go on within the one that a checkpoint was written in.
 
     Returns
     -------
-    iterable of (int, Batch)
+    int
+        How many of its steps have been made.
     """
-    model, resumed, first = course.model, course.resumed, 0
+    model, resumed = course.model, course.resumed
     course.scores.reset()
     course.told("on_epoch_begin", epoch, {})
     if resumed is not None and resumed.step and resumed.epoch == epoch:
         resumed.restore()
-        first = resumed.step
-        if model.stop_training:
-            return ()
-    else:
-        model.state.epochs += 1
-    order, distort = _order(course), distorter(course.distortion, model)
-    batches = course.samples.batches(course.batch_size, order, distort, first)
-    return enumerate(batches, first)
+        return resumed.step
+    model.state.epochs += 1
+    return 0
 
 
-def _order(course: _Course) -> np.ndarray | None:
-    """Return the order of an epoch's samples, None for that in which they came."""
+def _epoch_batches(course: _Course, first: int) -> Generator[Batch, None, None]:
+    """Return the batches of an epoch that has begun."""
     state = course.model.state
-    if not course.shuffle:
-        return None
-    return random.generator(state.seed, state.epochs - 1).permutation(len(course.samples))
+    seed = state.seed if course.shuffle else None
+    distort = distorter(course.distortion, course.model)
+    return course.source.batches(state.epochs - 1, seed, first, distort)
 
 
 def explained(
@@ -332,24 +347,41 @@ def explained(
 
 def run_evaluation(
     model: Model,
-    samples: Samples,
-    batch_size: int,
+    source: Source,
+    owner: str,
     told: CallbackList,
     interrupt: DeferredInterrupt | None = None,
 ) -> dict[str, float]:
-    """Return loss and metrics over checked samples."""
-    shapes = model.prediction_shapes([array.shape for array in samples.x])
-    scores = Scores(model.compilation, samples, shapes)
+    """Return loss and metrics over a source's batches.
+
+    Raises
+    ------
+    ValueError
+        If there is no batch, as of a generator that others have exhausted.
+    """
+    scores = Scores(model.compilation, source.first, _prediction_shapes(model, source))
     told("on_test_begin", {})
-    for step, batch in enumerate(samples.batches(batch_size)):
-        told("on_test_batch_begin", step, {})
-        losses, predictions = evaluation_step(model, batch)
-        scores.update(batch, predictions, losses)
-        told("on_test_batch_end", step, scores.result())
-        if interrupt is not None:
-            interrupt.check()
+    steps = 0
+    with closing(source.batches(0, None)) as batches:
+        for step, batch in enumerate(batches):
+            told("on_test_batch_begin", step, {})
+            losses, predictions = evaluation_step(model, batch)
+            scores.update(batch, predictions, losses)
+            steps = step + 1
+            told("on_test_batch_end", step, scores.result())
+            if interrupt is not None:
+                interrupt.check()
+    _check_steps(owner, source, steps)
     told("on_test_end", scores.result())
     return scores.result()
+
+
+def _check_steps(owner: str, source: Source, steps: int) -> None:
+    """Refuse that there was no batch; warn if there were less than wanted."""
+    if steps == 0:
+        raise ValueError(f"{owner}: the data has ended, there is no batch left")
+    if steps < (source.steps or 1):
+        warn_of_the_end(owner, source.steps, steps)
 
 
 def evaluate(
@@ -360,15 +392,16 @@ def evaluate(
     batch_size: int | None,
     verbose: Any,
     sample_weight: Any,
+    steps: int | None,
     callbacks: Callback | Iterable[Callback],
 ) -> dict[str, float]:
     """Return loss and metrics; see `Model.evaluate`."""
-    batch_size = _batch_size("evaluate", batch_size)
-    with model.built_for("evaluate", x):
-        samples = check_samples("evaluate", x, y, sample_weight, model)
-    steps = _steps(len(samples), batch_size)
-    with _callbacks(model, callbacks, verbose, 1, steps, "evaluate") as told:
-        return run_evaluation(model, samples, batch_size, told)
+    (steps,) = _optional("evaluate", steps=steps)
+    data = given("evaluate", x, y, sample_weight, batch_size)
+    with model.built_for("evaluate", data.first_x):
+        source = data.source(model).once(steps)
+    with _callbacks(model, callbacks, verbose, 1, source.steps, "evaluate") as told:
+        return run_evaluation(model, source, "evaluate", told)
 
 
 def predict(
@@ -377,23 +410,41 @@ def predict(
     *,
     batch_size: int | None,
     verbose: Any,
+    steps: int | None,
     callbacks: Callback | Iterable[Callback],
 ) -> Any:
     """Return predictions; see `Model.predict`."""
-    batch_size = _batch_size("predict", batch_size)
-    with model.built_for("predict", x):
-        images = check_inputs("predict", x, model)
-    steps = _steps(len(images[0]), batch_size)
-    predictions = []
-    with _callbacks(model, callbacks, verbose, 1, steps, "predict") as told:
+    (steps,) = _optional("predict", steps=steps)
+    data = given("predict", x, batch_size=batch_size)
+    with model.built_for("predict", data.first_x):
+        source = data.source(model, targets=False).once(steps)
+    with _callbacks(model, callbacks, verbose, 1, source.steps, "predict") as told:
         told("on_predict_begin", {})
-        for step in range(steps):
+        predictions = _predictions(model, source, told)
+        told("on_predict_end", {})
+    _check_steps("predict", source, len(predictions))
+    whole = [_together(of_output) for of_output in zip(*predictions, strict=True)]
+    return packed(model.output_form, whole)
+
+
+def _predictions(model: Model, source: Source, told: CallbackList) -> list[list[np.ndarray]]:
+    """Return the predictions of each batch, one array for each output."""
+    predictions = []
+    with closing(source.batches(0, None)) as batches:
+        for step, batch in enumerate(batches):
             told("on_predict_batch_begin", step, {})
-            rows = slice(step * batch_size, (step + 1) * batch_size)
-            batch = [in_float_type(array[rows], model.dtype) for array in images]
-            predictions.append(predict_step(model, batch))
+            predictions.append(predict_step(model, batch.x))
             outputs = packed(model.output_form, predictions[-1])
             told("on_predict_batch_end", step, {"outputs": outputs})
-        told("on_predict_end", {})
-    whole = [np.concatenate(of_output) for of_output in zip(*predictions, strict=True)]
-    return packed(model.output_form, whole)
+    return predictions
+
+
+def _together(predictions: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the predictions of all batches in one array."""
+    shapes = sorted({array.shape[1:] for array in predictions})
+    if len(shapes) > 1:
+        raise ValueError(
+            "predict: all batches must give predictions of one shape, got "
+            f"{shapes[0]} and {shapes[-1]}; predict_on_batch takes them one by one"
+        )
+    return np.concatenate(predictions)

@@ -1,0 +1,460 @@
+"""What `fit`, `evaluate` and `predict` draw their batches from: arrays, data sets, generators.
+
+All three are a `Source`. What comes in batches, from a `PyDataset` or a generator, is checked batch
+by batch, by the thread that fetches it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, islice, repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convlet import arguments, random
+from convlet.models.class_weights import balanced_weights, with_class_weights
+from convlet.models.data import Batch, Distortion, Samples, check_predicted, check_samples, split
+from convlet.sources import PyDataset, in_order, is_py_dataset
+
+if TYPE_CHECKING:
+    from convlet.models.model import Model
+
+DEFAULT_BATCH_SIZE = 32
+_NUMBERS_OF_BATCH = 1 << 20
+
+
+class Source(ABC):
+    """What batches are drawn from.
+
+    Attributes
+    ----------
+    first : Samples
+        Checked samples like those to come.
+    steps : int or None
+        Batches in an epoch, None if only the end will tell.
+    size, batch_size : int or None
+        Samples, and samples in a batch; None for what comes in batches.
+    """
+
+    first: Samples
+    steps: int | None
+    size: int | None = None
+    batch_size: int | None = None
+
+    @abstractmethod
+    def batches(
+        self,
+        epoch: int,
+        seed: int | None,
+        start: int = 0,
+        distort: Distortion | None = None,
+    ) -> Generator[Batch, None, None]:
+        """Yield an epoch's batches from the one of number ``start`` on.
+
+        Whoever does not take all of them closes the iterator.
+
+        Parameters
+        ----------
+        epoch : int
+            Its number, from 0.
+        seed : int or None
+            What the order follows from, together with the number of the pass through the data;
+            None for the order in which the data is.
+        start : int
+        distort : callable, optional
+            What `convlet.models.distortion.distorter` returns. Where data comes in batches, the
+            samples of batch b are numbered from b * 2^20 on.
+        """
+
+    @abstractmethod
+    def once(self, steps: int | None) -> Source:
+        """Return a source of one pass through the data, or of its first ``steps``.
+
+        Raises
+        ------
+        ValueError
+            If the data has no end and no steps are given.
+        """
+
+    @abstractmethod
+    def weighted(self, model: Model, class_weight: Any) -> Source:
+        """Return a source whose samples also have the weights of their classes."""
+
+    def skip(self, steps: int) -> None:
+        """Leave out the batches of steps that an earlier process has made.
+
+        Only a generator needs that: other sources know by numbers where they are.
+        """
+
+
+def _passes(first: int, stop: int, steps: int) -> Iterator[tuple[int, int, int]]:
+    """Cut the steps ``first`` to ``stop`` of an endless run into passes of some steps each.
+
+    Yields each pass's number, and its first step and the one after its last.
+    """
+    while first < stop:
+        number, start = divmod(first, steps)
+        end = min(steps, start + stop - first)
+        yield number, start, end
+        first += end - start
+
+
+@dataclass(frozen=True)
+class ArraySource(Source):
+    """Samples in arrays, cut into batches.
+
+    An epoch of ``steps_per_epoch`` begins where the one before ended.
+    """
+
+    owner: str
+    first: Samples
+    batch_size: int  # type: ignore[misc]
+    steps_per_epoch: int | None = None
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """The number of samples."""
+        return len(self.first)
+
+    @property
+    def steps_in_pass(self) -> int:
+        """Batches until each sample has been seen once."""
+        return -(-len(self.first) // self.batch_size)
+
+    @property
+    def steps(self) -> int:  # type: ignore[override]
+        """Batches in an epoch."""
+        return self.steps_per_epoch or self.steps_in_pass
+
+    def batches(
+        self,
+        epoch: int,
+        seed: int | None,
+        start: int = 0,
+        distort: Distortion | None = None,
+    ) -> Generator[Batch, None, None]:
+        """Yield an epoch's batches; see `Source`."""
+        begin, end = epoch * self.steps + start, (epoch + 1) * self.steps
+        for number, first, stop in _passes(begin, end, self.steps_in_pass):
+            order = None
+            if seed is not None:
+                order = random.generator(seed, number).permutation(len(self.first))
+            with closing(self.first.batches(self.batch_size, order, first, distort)) as batches:
+                yield from islice(batches, stop - first)
+
+    def once(self, steps: int | None) -> ArraySource:
+        """Return a source of one pass; see `Source`."""
+        return replace(self, steps_per_epoch=_at_most(self.owner, steps, self.steps_in_pass))
+
+    def weighted(self, model: Model, class_weight: Any) -> ArraySource:
+        """Return a source whose samples also have the weights of their classes."""
+        (shape, *_) = model.prediction_shapes([x.shape for x in self.first.x])
+        loss = model.compilation.losses[0]
+        if isinstance(class_weight, str) and class_weight == "balanced":
+            class_weight = balanced_weights(self.owner, self.first, shape, loss)
+        samples = with_class_weights(self.owner, self.first, class_weight, shape, loss)
+        return replace(self, first=samples)
+
+    def split(self, fraction: float) -> tuple[ArraySource, ArraySource]:
+        """Return sources of the first samples, and of the last ``fraction`` of them."""
+        first, last = split(self.owner, self.first, fraction)
+        return replace(self, first=first), replace(self, first=last)
+
+
+@dataclass(frozen=True)
+class _BatchSource(Source):
+    """What comes in batches.
+
+    Parameters
+    ----------
+    owner : str
+    check : callable
+        Takes what to call a batch, and the batch, and returns it as checked samples.
+    first : Samples
+    """
+
+    owner: str
+    check: Callable[[str, Any], Samples]
+    first: Samples
+
+    def checked(self, number: int, item: Any, distort: Distortion | None) -> Batch:
+        """Return the batch of some number, checked, and distorted if that is asked for."""
+        batch = self.check(f"{self.owner} (batch {number})", item).whole()
+        if distort is None:
+            return batch
+        return distort(batch, number * _NUMBERS_OF_BATCH + np.arange(len(batch)))
+
+    def weighted(self, model: Model, class_weight: Any) -> Source:
+        """Return a source whose samples also have the weights of their classes."""
+        if isinstance(class_weight, str):
+            raise ValueError(
+                f"{self.owner}: class_weight={class_weight!r} goes with arrays; for batches give a "
+                "dict of class to weight"
+            )
+        return replace(
+            self,
+            check=partial(_checked_with_weights, self.check, model, class_weight),
+            first=_with_weights(self.owner, self.first, model, class_weight),
+        )
+
+
+def _checked_with_weights(
+    check: Callable[[str, Any], Samples],
+    model: Model,
+    class_weight: Mapping[int, float],
+    owner: str,
+    item: Any,
+) -> Samples:
+    return _with_weights(owner, check(owner, item), model, class_weight)
+
+
+def _with_weights(
+    owner: str, samples: Samples, model: Model, class_weight: Mapping[int, float]
+) -> Samples:
+    (shape, *_) = model.prediction_shapes([x.shape for x in samples.x])
+    return with_class_weights(owner, samples, class_weight, shape, model.compilation.losses[0])
+
+
+@dataclass(frozen=True)
+class DatasetSource(_BatchSource):
+    """The batches of a `PyDataset`, got by its workers.
+
+    An epoch of ``steps_per_epoch`` begins where the one before ended.
+    """
+
+    dataset: Any
+    steps_in_pass: int | None
+    steps_per_epoch: int | None = None
+
+    @property
+    def steps(self) -> int:  # type: ignore[override]
+        """Batches in an epoch."""
+        steps = self.steps_per_epoch or self.steps_in_pass
+        if steps is None:
+            raise self._without_end()
+        return steps
+
+    def once(self, steps: int | None) -> DatasetSource:
+        """Return a source of one pass; see `Source`."""
+        if self.steps_in_pass is not None:
+            steps = _at_most(self.owner, steps, self.steps_in_pass)
+        elif steps is None:
+            raise self._without_end()
+        return replace(self, steps_per_epoch=steps)
+
+    def _without_end(self) -> ValueError:
+        return ValueError(
+            f"{self.owner}: the data set has no end, so the number of steps must be given"
+        )
+
+    def batches(
+        self,
+        epoch: int,
+        seed: int | None,
+        start: int = 0,
+        distort: Distortion | None = None,
+    ) -> Generator[Batch, None, None]:
+        """Yield an epoch's batches; see `Source`."""
+        begin, end = epoch * self.steps + start, (epoch + 1) * self.steps
+        if self.steps_in_pass is None:
+            yield from self._pass(epoch, range(begin, end), distort)
+            return
+        for number, first, stop in _passes(begin, end, self.steps_in_pass):
+            order = np.arange(self.steps_in_pass)
+            if seed is not None:
+                order = random.generator(seed, number).permutation(self.steps_in_pass)
+            rows, ends = order[first:stop].tolist(), stop == len(order)
+            yield from self._pass(number, rows, distort, ends)
+
+    def _pass(
+        self, number: int, order: Any, distort: Distortion | None, ends: bool = True
+    ) -> Generator[Batch, None, None]:
+        """Yield some batches of one pass through the data."""
+        dataset = self.dataset
+        if isinstance(dataset, PyDataset):
+            dataset.epoch = number
+        getattr(dataset, "on_epoch_begin", _nothing)()
+        workers = max(1, getattr(dataset, "workers", 1))
+        ahead = getattr(dataset, "max_queue_size", workers) if workers > 1 else 1
+        tasks = (partial(self._batch, index, distort) for index in order)
+        with closing(in_order(tasks, workers, ahead)) as batches:
+            yield from batches
+        if ends:
+            dataset.on_epoch_end()
+
+    def _batch(self, index: int, distort: Distortion | None) -> Batch:
+        return self.checked(index, self.dataset[index], distort)
+
+
+def _nothing() -> None:
+    """Stand for a hook that a data set does not have."""
+
+
+@dataclass(frozen=True)
+class GeneratorSource(_BatchSource):
+    """The batches of a generator, which goes on from epoch to epoch."""
+
+    items: Iterator[tuple[int, Any]]
+    steps: int | None
+
+    def once(self, steps: int | None) -> GeneratorSource:
+        """Return a source of one pass; see `Source`."""
+        return replace(self, steps=steps)
+
+    def batches(
+        self,
+        epoch: int,
+        seed: int | None,
+        start: int = 0,
+        distort: Distortion | None = None,
+    ) -> Generator[Batch, None, None]:
+        """Yield an epoch's batches; see `Source`. A generator is where it is, so no order."""
+        limit = None if self.steps is None else self.steps - start
+        items = islice(self.items, limit)
+        with closing(in_order(repeat(partial(self._next, items, distort)), 1, 1)) as batches:
+            for batch in batches:
+                if batch is None:
+                    break
+                yield batch
+
+    def skip(self, steps: int) -> None:
+        """Draw the batches of some steps, and leave them; see `Source`."""
+        for _ in islice(self.items, steps):
+            pass
+
+    def _next(self, items: Iterator[tuple[int, Any]], distort: Distortion | None) -> Batch | None:
+        item = next(items, None)
+        return None if item is None else self.checked(*item, distort)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Data as it was handed over, before the model has been built for it.
+
+    Parameters
+    ----------
+    owner : str
+        Who asks, for messages.
+    x, y, sample_weight : object
+        ``x`` is a data set or an iterator if ``is_batches``.
+    batch_size : int
+        For arrays.
+    first_x : object
+        Inputs to build the model for.
+    first_item : object
+        The first batch, if ``is_batches``.
+    """
+
+    owner: str
+    x: Any
+    y: Any
+    sample_weight: Any
+    batch_size: int
+    first_x: Any
+    first_item: Any = None
+    is_batches: bool = False
+
+    def source(self, model: Model, steps: int | None = None, *, targets: bool = True) -> Any:
+        """Return the checked source.
+
+        Raises
+        ------
+        ValueError
+            As `check_samples`.
+        """
+        if not self.is_batches:
+            if targets:
+                samples = check_samples(self.owner, self.x, self.y, self.sample_weight, model)
+            else:
+                samples = check_predicted(self.owner, self.x, model)
+            return ArraySource(self.owner, samples, self.batch_size, steps)
+        check = partial(_check, model, targets)
+        first = check(f"{self.owner} (batch 0)", self.first_item)
+        if not is_py_dataset(self.x):
+            items = enumerate(chain([self.first_item], self.x))
+            return GeneratorSource(self.owner, check, first, items, steps)
+        return DatasetSource(self.owner, check, first, self.x, _num_batches(self.x), steps)
+
+
+def given(
+    owner: str, x: Any, y: Any = None, sample_weight: Any = None, batch_size: int | None = None
+) -> Given:
+    """Return data of any kind as it was handed over, with its first batch looked at.
+
+    Raises
+    ------
+    ValueError
+        If batches come with targets, weights or a batch size of their own, or there are none.
+    """
+    is_dataset = is_py_dataset(x)
+    if not is_dataset and not hasattr(x, "__next__"):
+        size = DEFAULT_BATCH_SIZE
+        if batch_size is not None:
+            size = arguments.integer(owner, "batch_size", batch_size)
+        return Given(owner, x, y, sample_weight, size, x)
+    named = {"y": y, "sample_weight": sample_weight, "batch_size": batch_size}
+    for name, value in named.items():
+        if value is not None:
+            raise ValueError(
+                f"{owner}: {name} must be left out where x, a {type(x).__name__}, gives batches"
+            )
+    if is_dataset:
+        if _num_batches(x) == 0:
+            raise _no_batches(owner, x)
+        if isinstance(x, PyDataset):
+            x.epoch = 0
+        item = x[0]
+    else:
+        item = next(x, None)
+        if item is None:
+            raise _no_batches(owner, x)
+    first_x, _, _ = _unpacked(owner, item)
+    return Given(owner, x, None, None, DEFAULT_BATCH_SIZE, first_x, item, True)
+
+
+def _no_batches(owner: str, x: Any) -> ValueError:
+    return ValueError(f"{owner}: x, a {type(x).__name__}, must give at least one batch, got none")
+
+
+def _num_batches(dataset: Any) -> int | None:
+    return dataset.num_batches if hasattr(dataset, "num_batches") else len(dataset)
+
+
+def _unpacked(owner: str, item: Any) -> tuple[Any, Any, Any]:
+    """Return a batch's inputs, targets and weights; what is no tuple or list is inputs alone."""
+    if not isinstance(item, (tuple, list)):
+        return item, None, None
+    if len(item) not in (1, 2, 3):
+        raise ValueError(
+            f"{owner}: a batch must be x, (x, y) or (x, y, sample_weight), "
+            f"got a {type(item).__name__} of {len(item)}"
+        )
+    x, y, sample_weight = (*item, None, None)[:3]
+    return x, y, sample_weight
+
+
+def _check(model: Model, targets: bool, owner: str, item: Any) -> Samples:
+    """Return a batch as checked samples."""
+    x, y, sample_weight = _unpacked(owner, item)
+    if targets:
+        return check_samples(owner, x, y, sample_weight, model)
+    return check_predicted(owner, x, model)
+
+
+def _at_most(owner: str, steps: int | None, in_pass: int) -> int:
+    """Return how many steps to make of those in a pass; warn if more were asked for."""
+    if steps is not None and steps > in_pass:
+        warn_of_the_end(owner, steps, in_pass)
+    return in_pass if steps is None else min(steps, in_pass)
+
+
+def warn_of_the_end(owner: str, wanted: int | None, got: int) -> None:
+    """Warn that data has come to its end, as Keras does."""
+    expected = "" if wanted is None else f" of {wanted}"
+    warnings.warn(f"{owner}: the data ended after {got}{expected} batches", stacklevel=2)
