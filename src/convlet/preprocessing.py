@@ -9,7 +9,10 @@ is allocated only once the file has been seen to hold it.
 from __future__ import annotations
 
 import os
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +34,10 @@ _MAX_FLOAT32 = float(np.finfo(np.float32).max)
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
 _MODES_8_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 _MODES_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_GREY_MODES = ("1", "L", "LA", "I", *_MODES_16_BIT)
+_ORIENTATION, _LYING = 0x0112, range(5, 9)  # EXIF's tag, and values that swap height and width
+
+_filters_lock = threading.Lock()  # warnings' filters belong to all threads
 
 
 @dataclass(frozen=True)
@@ -167,26 +174,51 @@ def load_input(path: str | os.PathLike[str], preprocessing: Preprocessing | None
     return preprocessing.load_image(path)
 
 
-def _decode(path: Path) -> Image.Image:
-    """Return the first frame of an image file, upright, with 8 bits a channel."""
+def image_form(path: str | os.PathLike[str]) -> tuple[int, int, int]:
+    """Return an image's height, width and number of channels, 1 or 3, without decoding it.
+
+    Raises
+    ------
+    ValueError, ImportError, OSError
+        As `Preprocessing.load_image`.
+    """
+    with _opened(Path(path)) as image:
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION) in _LYING:
+            width, height = height, width
+        return height, width, 1 if image.mode in _GREY_MODES else 3
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image file; what goes wrong with it, then or later, is a ValueError."""
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image
     except ImportError as error:
         raise ImportError('reading images needs Pillow: pip install "convlet[learn]"') from error
 
     with path.open("rb") as file:
         try:
-            with warnings.catch_warnings():
+            with _filters_lock, warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
-                with Image.open(file, formats=_FORMATS) as opened:
-                    image_format = opened.format
-                    image = ImageOps.exif_transpose(opened)
+                opened = Image.open(file, formats=_FORMATS)
+            with opened:
+                yield opened
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise ValueError(f"{path}: the image is too large to be decoded safely") from error
         except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
             raise ValueError(
                 f"{path}: the file is damaged or not one of {', '.join(_FORMATS)}"
             ) from error
+
+
+def _decode(path: Path) -> Image.Image:
+    """Return the first frame of an image file, upright, with 8 bits a channel."""
+    with _opened(path) as opened:
+        from PIL import ImageOps
+
+        image_format = opened.format
+        image = ImageOps.exif_transpose(opened)
     # Of PGM, and in older versions of PNG, Pillow makes 32-bit integers of 16 bits' range.
     if image.mode in _MODES_16_BIT or (image.mode == "I" and image_format in ("PNG", "PPM")):
         return _round_to_8_bits(image)

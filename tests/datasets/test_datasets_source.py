@@ -11,7 +11,8 @@ from convlet.preprocessing import Preprocessing
 
 WHAT_WOULD_DO = (
     "a data set is 'digits', 'mnist', 'fashion-mnist', 'kmnist', 'cifar10', 'cifar100', 'fsdd', "
-    "a .npz file, or a folder with the four IDX files of MNIST"
+    "a .npz file, a folder of images or sounds with a sub-folder for each class, or one with the "
+    "four IDX files of MNIST"
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,24 +14,29 @@ from convlet.datasets import DataSet, open_dataset
 from convlet.losses import CategoricalCrossentropy
 from convlet.models.data import fits
 from convlet.preprocessing import Preprocessing
+from convlet.sources.sounds import SOUND_SUFFIXES, load_sound
 from convlet.utils import to_categorical
 
 IMAGE_AXES = 3  # rows, columns, channels
+_SOUND_AXES = 2  # frames, channels
 _BYTE_MAXIMUM = 255.0
 _MAX_LABEL = 2**31  # far above what fits into memory, and below what int64 holds
 _IMAGE_CHANNELS = (1, 3, 4)
 
 
-def open_data(source: str, sample_axes: int = IMAGE_AXES) -> DataSet:
+def open_data(source: str, model: Any = None, image_size: tuple[int, int] | None = None) -> DataSet:
     """Return a data set whose samples have channels and whose labels are integers.
 
     Parameters
     ----------
     source : str
         What `convlet.datasets.open_dataset` takes.
-    sample_axes : int
-        How many axes a sample must have for the network, channels included. Samples with one less,
-        such as greyscale images of rows and columns, get an axis of size 1.
+    model : Model, optional
+        The network to fit; a new one for images if left out. The files of a folder are brought to
+        what it takes. Samples with an axis less than it takes, such as greyscale images of rows
+        and columns, get one of size 1.
+    image_size : (int, int), optional
+        Height and width of a folder's images for a new network.
 
     Raises
     ------
@@ -39,7 +45,15 @@ def open_data(source: str, sample_axes: int = IMAGE_AXES) -> DataSet:
     OSError, ImportError
         Those of `open_dataset`.
     """
-    data = open_dataset(source)
+    sample_axes = IMAGE_AXES
+    if model is None:
+        data = open_dataset(source, image_size=image_size)
+    else:
+        sample_axes = len(model.input_shape) - 1
+        length = model.input_shape[1] if sample_axes == _SOUND_AXES else None
+        data = open_dataset(source, _preprocessing_for(model), sound_length=length)
+    if data.sampling_rate is not None:  # files of sounds have their channels
+        sample_axes = _SOUND_AXES
     data = replace(
         data,
         x_train=_with_channels(data.x_train, sample_axes),
@@ -53,7 +67,29 @@ def open_data(source: str, sample_axes: int = IMAGE_AXES) -> DataSet:
         )
     if data.preprocessing is None:
         data = replace(data, preprocessing=_preprocessing_of_bytes(data.x_train))
-    return data
+    return data if model is None else _numbered_as(model, data)
+
+
+def _numbered_as(model: Any, data: DataSet) -> DataSet:
+    """Return the data with the network's labels, if it knows all classes by their names."""
+    names, found = model.class_names, data.class_names
+    if names is None or found is None or not set(found) <= set(names):
+        return data
+    if count_classes(data) != len(found) or list(found) == names:
+        return data
+    numbers = np.array([names.index(name) for name in found])
+    y_test = None if data.y_test is None else numbers[data.y_test]
+    return replace(data, y_train=numbers[data.y_train], y_test=y_test, class_names=tuple(names))
+
+
+def _preprocessing_for(model: Any) -> Preprocessing | None:
+    """Return how image files become a network's inputs, None if that is for their sizes to say."""
+    shape = model.input_shape[1:]
+    is_image = len(shape) == IMAGE_AXES and None not in shape and shape[-1] in _IMAGE_CHANNELS
+    if model.preprocessing is not None or not is_image:
+        return model.preprocessing
+    height, width, channels = shape
+    return Preprocessing(height, width, channels, 0.0, _BYTE_MAXIMUM)
 
 
 def _with_channels(x: np.ndarray, sample_axes: int) -> np.ndarray:
@@ -151,16 +187,18 @@ def class_name(model: Any, label: int) -> str:
 
 
 def load_samples(path: str, model: Any) -> np.ndarray:
-    """Return the samples in a file, an image or a ``.npy`` array of one or more, as a batch.
+    """Return the samples in a file as a batch: an image, a sound, a ``.npy`` array of some.
+
+    A WAV file is taken as it was recorded, and cut off or filled up with 0 at the end.
 
     Raises
     ------
     ValueError
         If the file is damaged, or its samples do not fit the network.
     OSError, ImportError
-        Those of `convlet.preprocessing.load_input`.
+        Those of `convlet.preprocessing.load_input` and `convlet.sources.sounds.load_sound`.
     """
-    array = preprocessing.load_input(path, model.preprocessing)
+    array = _load(path, model)
     for batch in (array[None], array, array[None, ..., None], array[..., None]):
         if fits(batch.shape, model.input_shape):
             return batch
@@ -168,3 +206,9 @@ def load_samples(path: str, model: Any) -> np.ndarray:
         f"{path}: the network takes samples of shape {size(model.input_shape[1:])}, "
         f"got an array of shape {size(array.shape)}"
     )
+
+
+def _load(path: str, model: Any) -> np.ndarray:
+    if Path(path).suffix.lower() in SOUND_SUFFIXES and len(model.input_shape) == _SOUND_AXES + 1:
+        return load_sound(path, length=model.input_shape[1])
+    return preprocessing.load_input(path, model.preprocessing)

@@ -28,11 +28,12 @@ def evaluate(model: str, source: str) -> None:
     """Show the loss, the metrics and the errors of the network in MODEL on the test part of DATA.
 
     MODEL is a .safetensors or a .keras file. DATA is what convlet train takes: digits or another
-    name, a folder with the four files of MNIST, or a .npz file; all of its samples are taken if it
-    has no test part.
+    name, a folder of images or of WAV files, which are brought to the size that the network takes,
+    a folder with the four files of MNIST, or a .npz file; all of its samples are taken if it has no
+    test part.
     """
     loaded = network.load(model)
-    data = open_data(source, len(loaded.input_shape) - 1)
+    data = open_data(source, loaded)
     give_names(loaded, data)
     print_scores(loaded, data)
 

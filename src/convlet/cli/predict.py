@@ -63,8 +63,10 @@ def predict(model: str, files: tuple[str, ...], top: int, as_json: bool) -> None
     """Say what the network in MODEL sees in FILES: a line for each sample.
 
     FILES are images (PNG, JPEG, GIF, BMP, PPM, TIFF, WebP), which are brought to the size and the
-    range of values that the network was trained on, or .npy arrays of one or more samples, taken as
-    they are. Light stays light: digits must be light on dark, as they are in digits and in MNIST.
+    range of values that the network was trained on, WAV files, cut off or filled up with silence to
+    the length that it takes, or .npy arrays of one or more samples, taken as they are. Light stays
+    light: digits must be light on dark, as they are in digits and in MNIST. Sounds must have the
+    sampling rate of those that the network was trained on: it does not carry it.
 
     A file that cannot be read is reported, and the exit code is 1 at the end.
     """

@@ -26,7 +26,7 @@ from convlet.cli import network, output
 from convlet.cli.checkpoint import Resumption, open_checkpoint
 from convlet.cli.data import give_names, open_data, targets_for
 from convlet.cli.evaluate import print_scores
-from convlet.cli.options import INTERRUPTED, SEEDS, FiniteRange, examples, lines
+from convlet.cli.options import INTERRUPTED, SEEDS, FiniteRange, ImageSize, examples, lines
 from convlet.cli.report import console, counted, duration, size
 from convlet.datasets import DataSet
 from convlet.models.data import check_samples
@@ -54,6 +54,7 @@ class _Course:
     + examples(
         "convlet train digits",
         "convlet train mnist/ --limit 5000 --epochs 3",
+        "convlet train photos/ --image-size 32x32",
         "convlet train mnist/ --model lecture-lenet --out lecture.safetensors",
         "convlet train digits --model digits.safetensors --learning-rate 0.002",
     ),
@@ -106,6 +107,11 @@ class _Course:
     help="Keep a checkpoint beside the output file, and go on from it if it is there: the same "
     "command, started again, ends as if it had never been stopped.",
 )
+@click.option(
+    "--image-size",
+    type=ImageSize(),
+    help="Size to bring a folder's images to, for a new network; by default their own.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Train on the first so many samples only.")
 @click.option(
     "--out",
@@ -126,6 +132,7 @@ def train(
     augment: bool,
     patience: int | None,
     resume: bool,
+    image_size: tuple[int, int] | None,
     limit: int | None,
     out: str | None,
 ) -> None:
@@ -133,8 +140,12 @@ def train(
 
     DATA is the word digits (handwritten digits of 8x8 pixels, from scikit-learn), mnist,
     fashion-mnist, kmnist, cifar10, cifar100 or fsdd (spoken digits), which are downloaded once; a
-    folder with the four files of MNIST; or a .npz file with x_train, y_train, x_test and y_test, or
-    x and y.
+    folder of images or of WAV files; a folder with the four files of MNIST; or a .npz file with
+    x_train, y_train, x_test and y_test, or x and y.
+
+    A folder has a sub-folder for each class, in it or in its sub-folders train and test; or a table
+    labels.csv with a file and a label in each line. Images that differ in size need --image-size.
+    WAV files, of one sampling rate, need a network from a file, which says their length.
 
     Epochs, batch size, learning rate and momentum have defaults that suit the network; one from a
     file keeps the optimizer, the learning rate and the momentum that it was trained with. Ctrl-C
@@ -150,9 +161,13 @@ def train(
             raise click.UsageError(
                 "--optimizer is for new networks; a saved one goes on with its own."
             )
+        if image_size is not None:
+            raise click.UsageError("--image-size is for new networks; a saved one has its own.")
         trained, data = _saved(model, source, seed, learning_rate, momentum)
     else:
-        trained, data = _new(model, source, drawn, optimizer, learning_rate, momentum)
+        trained, data = _new(
+            model, source, drawn, optimizer, image_size, learning_rate, momentum
+        )
     path = output.checked_path(out, data.name)
     resumption = open_checkpoint(path, model, seed) if resume else None
     if is_saved:
@@ -201,6 +216,7 @@ def _new(
     source: str,
     seed: int,
     optimizer: str | None,
+    image_size: tuple[int, int] | None,
     learning_rate: float | None,
     momentum: float | None,
 ) -> tuple[Any, DataSet]:
@@ -210,7 +226,7 @@ def _new(
             f"{name!r} is neither {', '.join(applications.BY_NAME)} nor a {network.FILE}.",
             param_hint="'--model'",
         )
-    data = open_data(source)
+    data = open_data(source, image_size=image_size)
     utils.set_random_seed(seed)
     return network.new(name, data, learning_rate, momentum, optimizer), data
 
@@ -223,7 +239,7 @@ def _saved(
         raise click.UsageError("--seed is for new networks; a saved one goes on with its own.")
     model = network.load(path)
     network.override(model, learning_rate, momentum)
-    return model, open_data(source, len(model.input_shape) - 1)
+    return model, open_data(source, model)
 
 
 def _announce(course: _Course, origin: str) -> None:
@@ -317,6 +333,8 @@ def _suggest(course: _Course, source: str) -> None:
     """Print what can be done with the network."""
     path = shlex.quote(str(course.path))
     sample = "SAMPLES.npy" if course.model.preprocessing is None else "IMAGE.png"
+    if course.data.sampling_rate is not None:
+        sample = "SOUND.wav"
     click.echo(
         f"\nGo on with:\n"
         f"  convlet evaluate {path} {shlex.quote(source)}\n"

@@ -25,6 +25,8 @@ class DataSet:
         What makes a sample of an image file.
     name : str
         What to call the data set.
+    sampling_rate : int or None
+        Frames in a second, if the samples are sounds from files.
     """
 
     x_train: np.ndarray
@@ -34,3 +36,4 @@ class DataSet:
     class_names: tuple[str, ...] | None
     preprocessing: Preprocessing | None
     name: str
+    sampling_rate: int | None = None

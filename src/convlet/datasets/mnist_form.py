@@ -71,6 +71,11 @@ def read_folder(
     return train, test
 
 
+def is_here(folder: Path) -> bool:
+    """Return whether a folder has one of the four files."""
+    return any(_find(folder, name) is not None for name in _FILES)
+
+
 def _find_files(folder: Path) -> list[Path]:
     """Return the four files under the names that they have here."""
     found = {name: _find(folder, name) for name in _FILES}

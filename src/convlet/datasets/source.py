@@ -16,8 +16,10 @@ from convlet.datasets import (
     fsdd,
     kmnist,
     mnist,
+    mnist_form,
 )
 from convlet.datasets.dataset import DataSet
+from convlet.datasets.folder import holds_files, open_folder
 from convlet.datasets.npz import open_npz
 from convlet.preprocessing import Preprocessing
 
@@ -35,12 +37,17 @@ _IMAGES: dict[str, tuple[Callable[[], _Parts], float, tuple[str, ...] | None]] =
     "cifar100": (cifar100.load_data, 255.0, None),
 }
 _WHAT_WOULD_DO = (
-    f"a data set is {', '.join(map(repr, NAMES))}, a .npz file, or a folder with the four IDX "
-    "files of MNIST"
+    f"a data set is {', '.join(map(repr, NAMES))}, a .npz file, a folder of images or sounds with "
+    "a sub-folder for each class, or one with the four IDX files of MNIST"
 )
 
 
-def open_dataset(source: str | os.PathLike[str]) -> DataSet:
+def open_dataset(
+    source: str | os.PathLike[str],
+    preprocessing: Preprocessing | None = None,
+    image_size: tuple[int, int] | None = None,
+    sound_length: int | None = None,
+) -> DataSet:
     """Return the data set that ``source`` names.
 
     Parameters
@@ -48,8 +55,18 @@ def open_dataset(source: str | os.PathLike[str]) -> DataSet:
     source : str or path
         ``"digits"`` for scikit-learn's handwritten digits; another of ``NAMES`` for a data set
         that is downloaded when it is first asked for; a ``.npz`` file (see
-        ``convlet.datasets.npz``), whose arrays are kept as they are; or a folder in MNIST's form
-        (see ``convlet.datasets.mnist``). A folder of the name ``digits`` is ``"./digits"``.
+        ``convlet.datasets.npz``), whose arrays are kept as they are; a folder in MNIST's form (see
+        ``convlet.datasets.mnist``); or one of images or WAV files (see
+        ``convlet.datasets.folder``). A folder of the name ``digits`` is ``"./digits"``.
+    preprocessing : Preprocessing, optional
+        How a folder's images are read; by default to values from 0 to 255, in grey if all of them
+        are grey, otherwise in RGB.
+    image_size : (int, int), optional
+        Height and width that a folder's images are brought to; by default their own, which must
+        be the same.
+    sound_length : int, optional
+        Frames of a folder's sounds, cut off or filled up with 0 at the end; by default those of
+        the longest.
 
     Returns
     -------
@@ -66,7 +83,7 @@ def open_dataset(source: str | os.PathLike[str]) -> DataSet:
     ConnectionError
         If a download fails.
     ImportError
-        If scikit-learn or pooch is needed and not installed.
+        If scikit-learn, pooch, Pillow or soundfile is needed and not installed.
     """
     if isinstance(source, str) and source in _IMAGES:
         load, white, class_names = _IMAGES[source]
@@ -74,6 +91,8 @@ def open_dataset(source: str | os.PathLike[str]) -> DataSet:
     if source == "fsdd":
         return _of_waveforms(fsdd.load_data(), "fsdd")
     path = Path(source)
+    if path.is_dir() and not mnist_form.is_here(path) and holds_files(path):
+        return open_folder(path, preprocessing, image_size, sound_length)
     if path.is_dir():
         images = mnist.load_data(path)
         return _of_images(images, 255.0, mnist.CLASS_NAMES, path.resolve().name)

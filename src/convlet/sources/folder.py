@@ -92,7 +92,10 @@ def list_folder(
         paths = tuple(_files(folder, suffixes, follow_links))
         listing = Listing(paths, _given_labels(owner, labels, len(paths), class_names), None)
     if not listing.paths:
-        raise ValueError(f"{owner}: {folder} holds no file that ends in {', '.join(suffixes)}")
+        where = "a sub-folder of it" if listing.class_names is not None else "it"
+        raise ValueError(
+            f"{owner}: {folder} must hold files, in {where}, that end in {', '.join(suffixes)}"
+        )
     return listing
 
 
