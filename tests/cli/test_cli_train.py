@@ -496,7 +496,7 @@ def test_ctrl_c_before_the_first_step_leaves_the_old_file(convlet, trained, monk
 
 
 def test_ctrl_c_elsewhere(convlet, monkeypatch):
-    def interrupted(source):
+    def interrupted(source, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("convlet.cli.data.open_dataset", interrupted)

@@ -75,7 +75,7 @@ def _numbered_as(model: Any, data: DataSet) -> DataSet:
     names, found = model.class_names, data.class_names
     if names is None or found is None or not set(found) <= set(names):
         return data
-    if count_classes(data) != len(found) or list(found) == names:
+    if _highest_label(data) >= len(found) or list(found) == names:
         return data
     numbers = np.array([names.index(name) for name in found])
     y_test = None if data.y_test is None else numbers[data.y_test]
@@ -136,7 +136,7 @@ def count_classes(data: DataSet) -> int:
     ValueError
         If there are less than two, or a label has no name.
     """
-    highest = max(int(y.max()) for y in (data.y_train, data.y_test) if y is not None)
+    highest = _highest_label(data)
     classes = highest + 1 if data.class_names is None else len(data.class_names)
     if highest >= classes:
         raise ValueError(f"{data.name}: there is a label {highest}, but only {classes} class names")
@@ -148,6 +148,10 @@ def count_classes(data: DataSet) -> int:
     if classes < 2:
         raise ValueError(f"{data.name}: all labels are 0; at least two classes are needed")
     return classes
+
+
+def _highest_label(data: DataSet) -> int:
+    return max(int(y.max()) for y in (data.y_train, data.y_test) if y is not None)
 
 
 def give_names(model: Any, data: DataSet) -> None:

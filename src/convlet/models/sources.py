@@ -414,7 +414,7 @@ def given(
         item = next(x, None)
         if item is None:
             raise _no_batches(owner, x)
-    first_x, _, _ = _unpacked(owner, item)
+    first_x, _, _ = _unpacked(f"{owner} (batch 0)", item)
     return Given(owner, x, None, None, DEFAULT_BATCH_SIZE, first_x, item, True)
 
 
