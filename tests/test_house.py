@@ -97,6 +97,7 @@ def test_importing_the_library_brings_nothing_heavy():
         "scipy",
         "PIL",
         "h5py",
+        "soundfile",
         "matplotlib",
         "pooch",
         "http.client",
