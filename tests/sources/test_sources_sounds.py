@@ -2,6 +2,7 @@
 
 import re
 import struct
+import sys
 import wave
 from pathlib import Path
 
@@ -67,6 +68,13 @@ def test_resampling_keeps_a_tone(tmp_path):
     np.testing.assert_allclose(x[100:-100, 0], expected[100:-100], atol=2e-3)
     (only,) = audio_dataset_from_directory(tmp_path, sampling_rate=6000)[0][0]
     np.testing.assert_array_equal(only, x)
+
+
+def test_soundfile_is_named_where_it_is_missing(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    message = re.escape('reading sounds needs soundfile: pip install "convlet[audio]"')
+    with pytest.raises(ImportError, match=f"^{message}$"):
+        audio_dataset_from_directory(folder)[0]
 
 
 def test_channels(tmp_path):

@@ -61,7 +61,8 @@ def open_folder(
     Returns
     -------
     DataSet
-        Images as uint8, or float32 if ``preprocessing`` maps them to other values than 0 to 255;
+        The samples to train on in an order that mixes the classes, so that a part of them is a fair
+        one. Images as uint8, or float32 if ``preprocessing`` maps them to other values than 0 to 255;
         sounds as float32 of shape (n, frames, channels).
 
     Raises
@@ -74,7 +75,7 @@ def open_folder(
         If Pillow or soundfile is needed and not installed.
     """
     train, test = _listings(folder)
-    listings = [train] if test is None else [train, test]
+    listings = [train.mixed()] if test is None else [train.mixed(), test]
     paths = [path for listing in listings for path in listing.paths]
     sounds = [path for path in paths if path.suffix.lower() in SOUND_SUFFIXES]
     if sounds and len(sounds) < len(paths):

@@ -49,6 +49,10 @@ class Listing:
         labels = None if self.labels is None else tuple(self.labels[n] for n in numbers)
         return Listing(tuple(self.paths[n] for n in numbers), labels, self.class_names)
 
+    def mixed(self) -> Listing:
+        """Return the files in an order that mixes the classes, each time the same."""
+        return self.part(random.generator(0).permutation(len(self.paths)).tolist())
+
 
 def list_folder(
     owner: str,
