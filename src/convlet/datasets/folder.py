@@ -61,8 +61,8 @@ def open_folder(
     Returns
     -------
     DataSet
-        The samples to train on in an order that mixes the classes, so that a part of them is a fair
-        one. Images as uint8, or float32 if ``preprocessing`` maps them to other values than 0 to 255;
+        Those to train on in an order that mixes the classes, so that a part of them is a fair one.
+        Images as uint8, or as float32 if ``preprocessing`` maps them to other values than 0 to 255;
         sounds as float32 of shape (n, frames, channels).
 
     Raises
