@@ -505,7 +505,7 @@ def test_ctrl_c_elsewhere(convlet, monkeypatch):
 
 
 def test_ctrl_c_in_a_download_says_what_remains(convlet, monkeypatch):
-    def interrupted(source):
+    def interrupted(source, **options):
         raise KeyboardInterrupt("toy.bin: the download was interrupted; 1 MB of 2 MB are kept")
 
     monkeypatch.setattr("convlet.cli.data.open_dataset", interrupted)

@@ -141,7 +141,7 @@ def test_sounds(tmp_path):
     assert (data.preprocessing, data.sampling_rate) == (None, 8000)
     assert open_dataset(tmp_path, sound_length=2).x_train.shape == (2, 2, 1)
     write_sound(tmp_path / "b/3.wav", 5, rate=4000)
-    message = r"all sounds must have one sampling rate and as many channels, got \d000 Hz, 1 here an"
+    message = r"all sounds must have one sampling rate and as many channels, got \d000 Hz, 1 here"
     with pytest.raises(ValueError, match=message):
         open_dataset(tmp_path)
 
