@@ -11,6 +11,7 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from convlet import Input, Model, Sequential, layers, utils
+from convlet.augmentation import RandomFlip
 from convlet.callbacks import Callback
 from convlet.utils import BalancedSampler, PyDataset
 from networks import blobs, small_network
@@ -195,6 +196,17 @@ def test_several_inputs_and_outputs():
 def test_balanced_batches_can_be_repeated():
     runs = [trained(BalancedSampler(X, Y, seed=1), epochs=2) for _ in range(2)]
     assert_same(*runs)
+
+
+def test_batches_are_augmented_alike_for_any_number_of_workers():
+    flip = RandomFlip("horizontal")
+    runs = [
+        trained(Batches(workers=workers, delay=0.002), epochs=2, augmentation=flip)
+        for workers in (1, 4)
+    ]
+    assert_same(*runs)
+    assert runs[0][0] != trained(Batches(), epochs=2)[0]
+    assert_same(trained(generator(), augmentation=flip), trained(Batches(), augmentation=flip))
 
 
 # --- generators and steps ---
