@@ -165,9 +165,7 @@ def train(
             raise click.UsageError("--image-size is for new networks; a saved one has its own.")
         trained, data = _saved(model, source, seed, learning_rate, momentum)
     else:
-        trained, data = _new(
-            model, source, drawn, optimizer, image_size, learning_rate, momentum
-        )
+        trained, data = _new(model, source, drawn, optimizer, image_size, learning_rate, momentum)
     path = output.checked_path(out, data.name)
     resumption = open_checkpoint(path, model, seed) if resume else None
     if is_saved:

@@ -111,7 +111,7 @@ class Script:
     ) -> None:
         self.model, self.scores = model, scores
         self.callbacks = [c for c in callbacks if type(c).get_state is not Callback.get_state]
-        self.marks = {
+        self.marks: dict[str, Any] = {
             "samples to train on": source.size,
             "samples to validate on": 0 if validation is None else validation.size,
             "batch size": source.batch_size,

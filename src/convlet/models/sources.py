@@ -86,7 +86,7 @@ class Source(ABC):
     def weighted(self, model: Model, class_weight: Any) -> Source:
         """Return a source whose samples also have the weights of their classes."""
 
-    def skip(self, steps: int) -> None:
+    def skip(self, steps: int) -> None:  # noqa: B027 - most have nothing to do
         """Leave out the batches of steps that an earlier process has made.
 
         Only a generator needs that: other sources know by numbers where they are.
@@ -114,7 +114,7 @@ class ArraySource(Source):
 
     owner: str
     first: Samples
-    batch_size: int  # type: ignore[misc]
+    batch_size: int
     steps_per_epoch: int | None = None
 
     @property

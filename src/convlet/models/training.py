@@ -267,8 +267,10 @@ def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) ->
 def _fit_epoch(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> dict[str, Any]:
     """Go once through the samples, then through those for validation; return the epoch's logs."""
     model, scores, told = course.model, course.scores, course.told
-    steps = _fit_steps(course, epoch, interrupt)
-    if not model.stop_training and steps < (course.source.steps or 1):
+    steps = _begin_epoch(course, epoch)
+    if not model.stop_training:
+        steps = _fit_steps(course, epoch, steps, interrupt)
+    if not course.model.stop_training and steps < (course.source.steps or 1):
         warn_of_the_end("fit", course.source.steps, steps)
         model.stop_training = True
         if steps == 0:
@@ -282,12 +284,9 @@ def _fit_epoch(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> dic
     return logs
 
 
-def _fit_steps(course: _Course, epoch: int, interrupt: DeferredInterrupt) -> int:
-    """Make an epoch's steps; return how many of them are made."""
+def _fit_steps(course: _Course, epoch: int, steps: int, interrupt: DeferredInterrupt) -> int:
+    """Make the steps of an epoch behind those that are made; return how many are made then."""
     model, scores, told = course.model, course.scores, course.told
-    steps = _begin_epoch(course, epoch)
-    if model.stop_training:
-        return steps
     with closing(_epoch_batches(course, steps)) as batches:
         for step, batch in enumerate(batches, steps):
             told("on_train_batch_begin", step, {})
