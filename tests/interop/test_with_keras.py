@@ -14,7 +14,8 @@ from networks import EXAMPLES, MERGING, SHARED, merging_network
 keras = pytest.importorskip("keras")
 h5py = pytest.importorskip("h5py")
 
-RANDOM = ("Dropout", "GaussianNoise", "SpatialDropout")  # each draws in its own way
+# each draws in its own way
+RANDOM = ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout")
 MODELS = ("Sequential", "Functional")
 KNOWN = [n for n in EXAMPLES if n in (*LAYERS, *MODELS) and n != "Conv3DTranspose"]
 

@@ -1,6 +1,7 @@
 """A run that is killed and started again ends with the bits of one that was never stopped."""
 
 import errno
+import itertools
 import os
 import random
 import signal
@@ -18,6 +19,7 @@ from convlet.augmentation import GaussianNoise
 from convlet.callbacks import BackupAndRestore, Callback, EarlyStopping
 from convlet.models.resume import place_in
 from convlet.saving import read_checkpoint, write_checkpoint
+from convlet.utils import PyDataset
 
 KILLS = 10
 
@@ -507,3 +509,52 @@ def test_frequencies_that_are_none(save_freq):
     message = "BackupAndRestore: save_freq must be 'epoch' or an integer of at least 1, got "
     with pytest.raises(ValueError, match=message):
         BackupAndRestore("b", save_freq)
+
+
+class Pairs(PyDataset):
+    """Batches of four samples; the numbers of the batches that were asked for are noted."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def __len__(self):
+        return len(X) // 4
+
+    def __getitem__(self, index):
+        self.asked.append(index)
+        return X[4 * index : 4 * index + 4], Y[4 * index : 4 * index + 4]
+
+
+def in_turn():
+    """Yield other batches of four samples for ever."""
+    for number in itertools.count():
+        yield np.roll(X, number, axis=0)[:4], np.roll(Y, number)[:4]
+
+
+@pytest.mark.parametrize("source", [Pairs, in_turn])
+@pytest.mark.parametrize("stop", [{"steps": 7}, {"epoch": 1}])
+def test_batches_of_ones_own_go_on_where_they_stopped(tmp_path, source, stop):
+    def train(model, *more):
+        return model.fit(source(), epochs=3, steps_per_epoch=5, verbose=0, callbacks=list(more))
+
+    expected = compiled()
+    record = train(expected)
+    with pytest.raises(StoppedError):
+        train(compiled(), BackupAndRestore(tmp_path / "b", 3), StopAfter(**stop))
+    model = compiled()
+    resumed = train(model, BackupAndRestore(tmp_path / "b", 3))
+    assert same(model, expected)
+    assert resumed.history == record.history
+    assert model.state.get_config() == expected.state.get_config()
+
+
+def test_a_data_set_is_not_asked_for_batches_that_are_done(tmp_path):
+    with pytest.raises(StoppedError):
+        compiled().fit(
+            Pairs(), verbose=0, callbacks=[BackupAndRestore(tmp_path / "b", 1), StopAfter(steps=4)]
+        )
+    again = Pairs()
+    steps = len(again)
+    compiled().fit(again, verbose=0, callbacks=[BackupAndRestore(tmp_path / "b", 1)])
+    assert len(again.asked) <= 1 + steps - 3  # the first one is looked at before training
