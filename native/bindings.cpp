@@ -330,7 +330,17 @@ void define_stages(nb::module_& m) {
     m.def("block_gradient_sums", &convlet::block_gradient_sums);
     m.def("normalization_sums", &convlet::normalization_sums);
     m.def("normalization_coefficients", &convlet::normalization_coefficients);
-    m.def("normalize", &convlet::normalize);
+    m.def(
+        "normalize",
+        [](Plan& plan, std::string name, int coefficients, int x, int y, int64_t positions,
+           int64_t channels, int residual, ActivationName activation,
+           const std::vector<float>& parameters) {
+            convlet::normalize(plan, std::move(name), coefficients, x, y, positions, channels,
+                               residual, activation_from(activation, parameters));
+        },
+        "plan"_a, "name"_a, "coefficients"_a, "x"_a, "y"_a, "positions"_a, "channels"_a,
+        "residual"_a = -1, "activation"_a = ActivationName::linear,
+        "parameters"_a = std::vector<float>());
     m.def("batch_normalize_gradient_coefficients",
           &convlet::batch_normalize_gradient_coefficients);
     m.def("batch_normalize_gradient", &convlet::batch_normalize_gradient);

@@ -89,6 +89,7 @@ const Kernels KERNELS = {
     copy_runs,
     take,
     rescale,
+    normalize,
     scale,
     scale_gradient,
     block_moments,

@@ -357,6 +357,10 @@ struct Kernels {
     void (*take)(const Moves&, const float* x, float* y, Share);
     void (*rescale)(const float* x, const float* scale, const float* offset, float* y,
                     int64_t positions, int64_t channels, int64_t lanes, Share);
+    // y = f(scale x + offset + residual), where the coefficients are scale and offset of all channels
+    void (*normalize)(const Activation&, const float* x, const float* coefficients,
+                      const float* residual, float* y, int64_t positions, int64_t channels,
+                      int64_t lanes, Share);
     void (*scale)(const float* x, const float* gamma, float* y, int64_t positions,
                   int64_t channels, int64_t lanes, Share);
     void (*scale_gradient)(const float* x, const float* delta, int64_t positions,

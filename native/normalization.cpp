@@ -129,11 +129,11 @@ int normalization_coefficients(Plan& plan, std::string name, int mean_slot, int 
 }
 
 void normalize(Plan& plan, std::string name, int coefficients, int x, int y, int64_t positions,
-               int64_t channels) {
+               int64_t channels, int residual, const Activation& activation) {
     plan.add(std::move(name), 0, [=](const Call& call) {
-        const float* factor = call.plan.memory(coefficients);
-        call.plan.kernels().rescale(call.buffer(x), factor, factor + channels, call.buffer(y),
-                                    positions, channels, call.plan.lanes(), call.share);
+        call.plan.kernels().normalize(activation, call.buffer(x), call.plan.memory(coefficients),
+                                      call.buffer(residual), call.buffer(y), positions, channels,
+                                      call.plan.lanes(), call.share);
     });
 }
 

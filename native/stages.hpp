@@ -134,8 +134,9 @@ void normalization_sums(Plan&, std::string name, int sums, int variance_slot, in
 // (-1) nothing is added.
 int normalization_coefficients(Plan&, std::string name, int mean_slot, int variance_slot,
                                int gamma_slot, int beta_slot, double epsilon, int64_t channels);
+// The residual, -1 for none, is a buffer that is added before the activation.
 void normalize(Plan&, std::string name, int coefficients, int x, int y, int64_t positions,
-               int64_t channels);
+               int64_t channels, int residual, const Activation&);
 // Returns the memory of f, g and h for which the gradient by x is f (delta + g x + h).
 int batch_normalize_gradient_coefficients(Plan&, std::string name, int mean_slot,
                                           int variance_slot, int gamma_slot,

@@ -113,6 +113,20 @@ static void block_gradient_sums(const ChannelSums& a, const float* delta, const 
     });
 }
 
+// y = f(scale x + offset + residual): what adds to a normalized map and activates it costs no pass over
+// memory of its own.
+static void normalize(const Activation& function, const float* x, const float* coefficients,
+                      const float* residual, float* y, int64_t positions, int64_t channels,
+                      int64_t lanes, Share share) {
+    const float *scales = coefficients, *offsets = coefficients + channels;
+    for_channels(positions, channels, lanes, share, [&](int64_t i, int64_t c, auto part) {
+        Vector z = part.read(x + i) * of_channel(scales, c, lanes, part) +
+                   of_channel(offsets, c, lanes, part);
+        if (residual) z += part.read(residual + i);
+        part.write(y + i, activated(function, z));
+    });
+}
+
 // x_delta = f (delta + g x + h), where the coefficients are f, g and h of all channels; lanes without
 // an image stay 0, as gradients must.
 static void combine(const ChannelSums& a, const float* delta, const float* x,

@@ -387,7 +387,16 @@ def normalization_coefficients(
     channels: int,
 ) -> int: ...
 def normalize(
-    plan: Plan, name: str, coefficients: int, x: int, y: int, positions: int, channels: int
+    plan: Plan,
+    name: str,
+    coefficients: int,
+    x: int,
+    y: int,
+    positions: int,
+    channels: int,
+    residual: int = -1,
+    activation: Activation = Activation.linear,
+    parameters: Sequence[float] = (),
 ) -> None: ...
 def batch_normalize_gradient_coefficients(
     plan: Plan,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convlet import config, layers
-from convlet.engine import Variable, reference
+from convlet import Model, config, layers
+from convlet.engine import Variable, fusion, reference
 from convlet.engine.native import NativeProgram
 from native_runs import (
     BATCHES,
@@ -264,3 +264,29 @@ def test_a_convolution_that_normalizes_follows_new_averages_and_new_kernels(inst
             np.testing.assert_allclose(
                 found[program.output], expected[program.output], rtol=1e-4, atol=1e-5
             )
+
+
+def test_what_is_behind_a_normalization_is_done_with_it():
+    x = layers.Input((6, 6, 4))
+    y = layers.Conv2D(4, 3, padding="same")(x)
+    shortcut = layers.ReLU()(layers.BatchNormalization()(y))
+    y = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(shortcut))
+    y = layers.ReLU()(layers.Add()([y, shortcut]))
+    model = Model(x, layers.Dense(2)(layers.Flatten()(y)))
+    model.compile("sgd", "mse")
+    steps = fusion.fuse(model.program("train", (6, 6, 4)), 32, 16, 16)
+    operators = [step.operators for step in steps]
+    assert ("batch_normalize", "activation") in operators
+    assert ("batch_normalize", "add", "activation") in operators
+    assert ("conv_input_gradient", "add") in operators
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((33, 6, 6, 4)), rng.standard_normal((33, 2))
+    before = model.get_weights()
+    loss = model.train_on_batch(*data), model.train_on_batch(*data)
+    model.set_weights(before)
+    config.set_executor("reference")
+    try:
+        by_reference = model.train_on_batch(*data), model.train_on_batch(*data)
+    finally:
+        config.set_executor("native")
+    np.testing.assert_allclose(loss, by_reference, rtol=1e-5)

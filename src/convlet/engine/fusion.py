@@ -1,10 +1,12 @@
 """Which instructions the C++ core carries out in one go.
 
 A convolution or a dense layer adds the bias, takes the maximum of each pooling window or adds what
-goes past it, and applies the activation before it writes anything. A loss computes its gradient at
-once. Going back, the gradient of a max pooling is not spread out over its windows: the convolution
-before it looks up the winners, or spreads out only as much as its kernel gradient needs at a time.
-Fusing changes no formula, only what is written to memory, and which zeros are added.
+goes past it, and applies the activation before it writes anything; a normalization does the same
+without bias and windows. A loss computes its gradient at once. Going back, a convolution's gradient
+adds that of a shortcut past it. The gradient of a max pooling is not spread out over its windows:
+the convolution before it looks up the winners, or spreads out only as much as its kernel gradient
+needs at a time. Fusing changes no formula, only what is written to memory, and which zeros are
+added.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from convlet.engine.costs import kernel_shape
@@ -30,6 +32,10 @@ _MOST_TAPS = 255  # of a window whose winning tap fits a byte
 # those of the other kernels (measured on Zen 4), and how large an image may grow by its padding.
 _UNALIGNED = 1.7
 _MOST_PADDING = 2
+
+_BEHIND_NORMALIZATION = (("add",), ("activation", "activation_of_input"))
+_BEHIND_CONVOLUTION = (("add_bias",), ("max_pool", "add"), ("activation", "activation_of_input"))
+"""What may be done before anything is written, in this order; each may be missing."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,8 @@ class _Fusion:
         operator = instruction.operator
         if operator in ("conv", "conv_transpose", "dense"):
             return Step(tuple(self._chain(instruction)), tile=self._tiles[instruction.writes[0]])
+        if operator in ("batch_normalize", "normalize"):
+            return Step(tuple(self._chain(instruction, _BEHIND_NORMALIZATION)))
         if operator == "loss" and not instruction.whole_batch:
             return Step((instruction, *self._gradient_of_loss(instruction)))
         if operator == "max_pool_gradient" and instruction.writes[0] in self._spread_late:
@@ -187,6 +195,8 @@ class _Fusion:
             if spread is not None:
                 return Step((spread, instruction), by_winners=self._pays(spread, instruction))
         tile = self._tiles[instruction.writes[0]]
+        if operator == "conv_input_gradient":
+            return Step(tuple(self._chain(instruction, (("add",),))), tile=tile)
         if tile is not None:
             return Step((instruction,), tile=tile)
         if operator == "local_conv_kernel_gradient":
@@ -195,15 +205,15 @@ class _Fusion:
             return Step((instruction,), sums_over_batch(self._program, instruction))
         return Step((instruction,), instruction.whole_batch)
 
-    def _chain(self, instruction: Instruction) -> Iterator[Instruction]:
-        """Yield a convolution and what may be done before anything is written."""
+    def _chain(
+        self,
+        instruction: Instruction,
+        behind: Sequence[Sequence[str]] = _BEHIND_CONVOLUTION,
+    ) -> Iterator[Instruction]:
+        """Yield an instruction and what may be done before anything is written."""
         first = instruction
         yield first
-        for operators in (
-            ("add_bias",),
-            ("max_pool", "add"),
-            ("activation", "activation_of_input"),
-        ):
+        for operators in behind:
             following = self._only_reader.get(instruction.writes[0])
             if following is None or following.operator not in operators:
                 continue
@@ -220,7 +230,10 @@ class _Fusion:
         return not by_fourier and self._is_apart(pool) and not self._is_depthwise(convolution)
 
     def _adds_at_once(self, convolution: Instruction, add: Instruction) -> bool:
-        """Return whether the other term of a sum is there before the convolution."""
+        """Return whether the other term of a sum is there before the convolution.
+
+        Or before the normalization, or the gradient.
+        """
         if self._is_depthwise(convolution) or not self._program.buffers[add.writes[0]].per_image:
             return False
         before = itertools.takewhile(lambda i: i is not convolution, self._program.instructions)

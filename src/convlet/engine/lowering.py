@@ -268,7 +268,8 @@ class Lowering:
         return {
             self.root(step.writes[0]): self.root(step.reads[0])
             for step in steps
-            if step.operators[0] in _IN_PLACE and len(step.operators) == 1
+            if step.operators[0] in _IN_PLACE
+            and (len(step.operators) == 1 or step.kind in _NORMALIZATIONS)
         }
 
     def _place_shared(
@@ -513,19 +514,7 @@ class Lowering:
     def _convolution(self, step: Step) -> None:
         first, last = step.instructions[0], step.instructions[-1]
         transposed = first.operator in _TRANSPOSED
-        fused: dict[str, Any] = {}
-        for instruction in step.instructions[1:]:
-            if instruction.operator == "add_bias":
-                fused["bias"] = self.slot(instruction.reads[1])
-            elif instruction.operator == "add":
-                made = {name for i in step.instructions for name in i.writes}
-                (other,) = set(instruction.reads) - made
-                fused["residual"] = self._buffer(other)
-            elif instruction.operator == "max_pool":
-                fused["pool"] = native_table(instruction.attributes["table"])
-                fused["winner"] = self._buffer(instruction.writes[1])
-            else:
-                fused["activation"], fused["parameters"] = _activation(instruction)
+        fused = self._fused(step)
         table, shape = self._window(first)
         operands = (
             shape,
@@ -539,6 +528,23 @@ class Lowering:
             _native.fourier_convolution(self.plan, name, table, step.tile, *operands, **fused)
         else:
             _native.convolution(self.plan, step.name, table, *operands, **fused)
+
+    def _fused(self, step: Step) -> dict[str, Any]:
+        """Return what a stage is told of the instructions behind its first."""
+        fused: dict[str, Any] = {}
+        for instruction in step.instructions[1:]:
+            if instruction.operator == "add_bias":
+                fused["bias"] = self.slot(instruction.reads[1])
+            elif instruction.operator == "add":
+                made = {name for i in step.instructions for name in i.writes}
+                (other,) = set(instruction.reads) - made
+                fused["residual"] = self._buffer(other)
+            elif instruction.operator == "max_pool":
+                fused["pool"] = native_table(instruction.attributes["table"])
+                fused["winner"] = self._buffer(instruction.writes[1])
+            else:
+                fused["activation"], fused["parameters"] = _activation(instruction)
+        return fused
 
     def _local(self, step: Step) -> None:
         """Locally connected layers and their input gradients."""
@@ -796,15 +802,15 @@ class Lowering:
 
     def _normalize(self, step: Step) -> None:
         """Write a normalization, or its gradient where the statistics are given."""
-        (instruction,) = step.instructions
-        x, y, coefficients = instruction.reads[0], instruction.writes[0], self._coefficients
+        x, (y,) = step.instructions[0].reads[0], step.writes
         _native.normalize(
             self.plan,
             step.name,
-            coefficients[y],
+            self._coefficients[y],
             self._buffer(x),
             self._buffer(y),
             *self._grid(x),
+            **self._fused(step),
         )
 
     def _batch_normalize_gradient(self, step: Step) -> None:
