@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from convlet import _native, config
-from convlet.engine import lowering
+from convlet.engine import lowering, stages
 from convlet.engine.native import NativeProgram
 from convlet.engine.operators import OPERATORS
 from convlet.ops.activations import ELEMENTWISE
@@ -104,7 +104,7 @@ def test_instruction_sets_differ_where_a_product_and_a_sum_are_fused():
 
 def test_every_operator_has_stages_or_is_pythons_or_costs_nothing():
     known = {
-        *lowering._WRITERS,
+        *stages.WRITERS,
         *lowering._PYTHON,
         *lowering._RESHAPES,
         *lowering._ON_WEIGHTS,
