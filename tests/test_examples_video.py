@@ -141,14 +141,14 @@ def test_segmentation(example, monkeypatch, tmp_path):
     load, run = example
     picture = tmp_path / "scenes.svg"
     segmentation = small(load("segmentation"), monkeypatch)
-    output = run(segmentation, "--seeds", 2, "--epochs", 2, "--scenes", 64, "--plot", picture)
+    output = run(segmentation, "--seeds", 1, "--epochs", 2, "--scenes", 64, "--plot", picture)
     assert output.startswith("64 scenes of 32 x 32 to train on\n\nno skips, seed 0\nEpoch 1/2 ")
-    rows = re.findall(r"^(no skips|skips)((?: +[01]\.\d{3}){8})$", output, re.MULTILINE)
+    rows = re.findall(r"^(no skips|skips)((?: +[01]\.\d{3}){7})$", output, re.MULTILINE)
     assert [name for name, _ in rows] == ["no skips", "skips"]
     for _, row in rows:
-        _, *ious, mean, one, two = map(float, row.split())
+        _, *ious, mean, one = map(float, row.split())
         assert np.mean(ious) == pytest.approx(mean, abs=0.002)
-        assert (one + two) / 2 == pytest.approx(mean, abs=0.002)
+        assert one == mean
     losses = re.findall(r"^Epoch \d/2 .*  loss ([\d.]+)", output, re.MULTILINE)
     for first, second in zip(losses[::2], losses[1::2], strict=True):
         assert float(second) < float(first)
