@@ -1,5 +1,8 @@
 """Settings of the whole suite: slow tests run only when asked for, as `make test-all` does."""
 
+import signal
+from collections.abc import Iterator
+
 import pytest
 
 
@@ -14,3 +17,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture
+def listens_to_ctrl_c() -> Iterator[None]:
+    """React to Ctrl-C as Python does by itself; a run in the background begins by ignoring it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -473,14 +473,6 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     assert same(model, expected)
 
 
-@pytest.fixture
-def listens_to_ctrl_c():
-    """React to Ctrl-C as Python does by itself; a run in the background begins by ignoring it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("listens_to_ctrl_c")
 def test_ctrl_c_leaves_the_checkpoint(tmp_path):
     class PressCtrlC(Callback):

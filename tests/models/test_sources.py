@@ -488,6 +488,7 @@ def test_ending_early_leaves_no_threads(data):
     assert data_threads() == []
 
 
+@pytest.mark.usefixtures("listens_to_ctrl_c")
 @pytest.mark.parametrize("data", [(X, Y, 8), (Batches(workers=3),), (generator(),)])
 def test_ctrl_c_leaves_no_threads(data):
     def press(model):

@@ -263,14 +263,6 @@ def test_a_callback_stops_training_after_the_batch():
     assert history.epoch == [0, 1]
 
 
-@pytest.fixture
-def listens_to_ctrl_c():
-    """React to Ctrl-C as Python does by itself; a run in the background begins by ignoring it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 class PressCtrlC(Callback):
     """Presses Ctrl-C in the middle of a step."""
 
