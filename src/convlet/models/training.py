@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from convlet.models.validation import (
 )
 
 if TYPE_CHECKING:
-    from convlet.engine import Program
+    from convlet.engine import Program, Variable
     from convlet.models.model import Model
 
 _VERBOSE = ("auto", 0, 1, 2)
@@ -95,6 +95,43 @@ def evaluation_step(model: Model, batch: Batch) -> tuple[list[float], list[np.nd
     return losses, [results[name] for name in program.outputs]
 
 
+@dataclass(frozen=True)
+class Differentiated:
+    """What the program for training computes for a batch.
+
+    Attributes
+    ----------
+    losses : list of float
+        As `evaluation_step` returns them.
+    predictions : list of ndarray
+    variables : mapping of str to Variable
+        All of the program, by path.
+    gradients : dict of str to ndarray
+        By path, the derivatives of the losses' sum; of no use if that is not finite.
+    updates : dict of str to ndarray
+        By path, what the step makes of variables without a gradient.
+    """
+
+    losses: list[float]
+    predictions: list[np.ndarray]
+    variables: Mapping[str, Variable]
+    gradients: dict[str, np.ndarray]
+    updates: dict[str, np.ndarray]
+
+
+def differentiate(model: Model, batch: Batch) -> Differentiated:
+    """Return losses and gradients for a batch; the model stays as it is."""
+    program, results, losses = _run_with_loss(model, "train", batch)
+    gradients = {path: results[buffer] for path, buffer in program.gradients.items()}
+    return Differentiated(
+        losses,
+        [results[name] for name in program.outputs],
+        program.variables,
+        with_penalties(gradients, program.variables),
+        {path: results[buffer] for path, buffer in program.updates.items()},
+    )
+
+
 def train_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray]]:
     """Make one step; return the batch's losses and predictions, both from before it.
 
@@ -106,16 +143,13 @@ def train_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray
         If a loss is not finite, or a weight would not be; the weights are then those with which
         the last finite loss was computed.
     """
-    program, results, losses = _run_with_loss(model, "train", batch)
-    total = sum(losses)
+    found = differentiate(model, batch)
+    total = sum(found.losses)
     if not math.isfinite(total):
         model.state.step_back()
         raise NonFiniteLossError(f"the loss became {total}")
-    gradients = {path: results[buffer] for path, buffer in program.gradients.items()}
-    updates = {path: results[buffer] for path, buffer in program.updates.items()}
-    gradients = with_penalties(gradients, program.variables)
-    model.state.update(program.variables, gradients, updates)
-    return losses, [results[name] for name in program.outputs]
+    model.state.update(found.variables, found.gradients, found.updates)
+    return found.losses, found.predictions
 
 
 def _callbacks(
