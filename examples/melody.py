@@ -1,0 +1,162 @@
+"""How would this song continue? Causal, dilated convolutions that go on with a melody.
+
+Lecture 004 asks it ("1D - sound"). The melodies come from a small grammar: 32 notes of a scale of
+two octaves, in four phrases A A B A. A phrase begins anywhere and then goes up or down by at most
+three steps of the scale; all As of a melody are the same. Whoever remembers enough can know a note
+of an A that comes again; of the first A and of B one can only guess what is likely.
+
+The network predicts each note from those before it (``padding="causal"``), given as one-hot
+channels. A layer has 2 taps, and each layer's are twice as far apart as the last one's, as in
+WaveNet (van den Oord et al., 2016): n layers see 2^n notes. So A's first return, 8 notes later, can
+be known from 8 notes on, and its last one, 16 later, from 16 on.
+
+It prints how often the next note of melodies that it has never seen is predicted right: by the
+most frequent note; by what most often follows the note before; by networks of 1 to 5 layers; and by
+who knows the grammar, which nobody can surpass. Then each network continues a melody.
+
+    python examples/melody.py --plot melody.png --out melody.wav
+
+RESULT
+"""
+
+import argparse
+
+import numpy as np
+from melodies import (
+    NAMES,
+    NOTES,
+    PHRASE,
+    SEMITONES,
+    grammarian,
+    melodies,
+)
+from sounds import check_plot, positive, write_wav
+
+from convlet import Model, utils
+from convlet.layers import Add, Conv1D, Input
+from convlet.optimizers import Adam
+
+FILTERS, BATCH, RATE = 48, 32, 0.003
+TEST, PRIMER = 1000, 3 * PHRASE  # melodies to be judged by; notes that are given to be continued
+SHOWN = 7  # of the test melodies, the one that is continued
+SECONDS, RATE_OF_SOUND = 0.3, 8000  # of a note; samples a second
+
+
+def main():
+    """Train networks of more and more layers, and let each continue a melody."""
+    options = parse_arguments()
+    training = melodies(options.melodies, np.random.default_rng(0))
+    test = melodies(TEST, np.random.default_rng(1))
+    print(f"{len(training):,} melodies to learn from, {TEST:,} others to be judged by\n")
+    print("The next note is predicted right by")
+    show("the most frequent note", [np.bincount(training.ravel()).argmax() == test[:, 1:]])
+    show(
+        "what most often follows the note before",
+        [followers(training)[test[:, :-1]] == test[:, 1:]],
+    )
+    rolls = {"the melody": test[SHOWN]}
+    for layers in range(1, options.layers + 1):
+        hits = []
+        for seed in range(options.seeds):
+            model = trained(layers, seed, training, options.epochs)
+            hits.append(
+                model.predict(one_hot(test[:, :-1]), verbose=0).argmax(axis=-1) == test[:, 1:]
+            )
+        name = f"{2**layers} notes seen"
+        show(f"{name}, {layers} layer{'s'[: layers > 1]}", hits)
+        rolls[name] = continued(model, test[SHOWN, :PRIMER], NOTES)
+    show("whoever knows the grammar", [grammarian(test) == test[:, 1:]])
+    print(f"\nContinued after its first {PRIMER} notes:\n")
+    for name, notes in rolls.items():
+        phrases = [
+            " ".join(f"{NAMES[note]:<3}" for note in part) for part in notes.reshape(-1, PHRASE)
+        ]
+        print(f"{name:<14} {'| '.join(phrases)}")
+    if options.plot:
+        draw(rolls, options.plot)
+    if options.out:
+        write_wav(options.out, played(list(rolls.values())[-1]), RATE_OF_SOUND)
+        print(f"Sound: {options.out}")
+
+
+def parse_arguments():
+    """Return what was asked for on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3, help="how often to train each network (3)")
+    parser.add_argument("--epochs", type=int, default=15, help="how long (15)")
+    parser.add_argument("--layers", type=int, default=5, help="of the largest network (5)")
+    parser.add_argument("--melodies", type=int, default=2000, help="to learn from (2,000)")
+    parser.add_argument("--plot", help="draw melody and continuations into this file")
+    parser.add_argument("--out", help="write the largest network's melody as a WAV file")
+    options = parser.parse_args()
+    positive(parser, options, "seeds", "epochs", "layers", "melodies")
+    check_plot(parser, options.plot)
+    return options
+
+
+def followers(notes):
+    """Return for each note what follows it most often."""
+    pairs = np.zeros((len(NAMES), len(NAMES)), int)
+    np.add.at(pairs, (notes[:, :-1], notes[:, 1:]), 1)
+    return pairs.argmax(axis=1)
+
+
+def one_hot(notes):
+    """Return a channel for each note of the scale."""
+    return utils.to_categorical(notes, len(NAMES))
+
+
+def trained(layers, seed, notes, epochs):
+    """Return a network that predicts each note from those before it."""
+    utils.set_random_seed(seed)
+    given = Input((None, len(NAMES)))
+    y = Conv1D(FILTERS, 2, padding="causal", activation="relu")(given)
+    for layer in range(1, layers):
+        seen = Conv1D(FILTERS, 2, padding="causal", dilation_rate=2**layer, activation="relu")(y)
+        y = Add()([y, seen])
+    model = Model(given, Conv1D(len(NAMES), 1, activation="softmax")(y))
+    model.compile(Adam(RATE), "sparse_categorical_crossentropy")
+    model.fit(one_hot(notes[:, :-1]), notes[:, 1:], BATCH, epochs, verbose=0)
+    return model
+
+
+def continued(model, notes, length):
+    """Return the notes and those that the network thinks likeliest, one after the other."""
+    while len(notes) < length:
+        chances = model.predict(one_hot(notes[np.newaxis]), verbose=0)[0, -1]
+        notes = np.append(notes, chances.argmax())
+    return notes
+
+
+def show(name, hits):
+    """Print how many notes were right, and between what several seeds lie."""
+    shares = [np.mean(hit) for hit in hits]
+    several = f"  ({min(shares):.1%} to {max(shares):.1%})" if len(shares) > 1 else ""
+    print(f"  {name:<40} {np.mean(shares):.1%}{several}", flush=True)
+
+
+def played(notes):
+    """Return the notes as plucked tones."""
+    time = np.arange(round(SECONDS * RATE_OF_SOUND)) / RATE_OF_SOUND
+    hertz = [261.63 * 2 ** (SEMITONES[note] / 12) for note in notes]
+    return np.concatenate([np.sin(2 * np.pi * f * time) * np.exp(-6 * time) for f in hertz])
+
+
+def draw(rolls, path):
+    """Draw the melody and its continuations as piano rolls."""
+    from matplotlib import pyplot
+
+    figure, all_axes = pyplot.subplots(
+        len(rolls), sharex=True, figsize=(7, 9), layout="constrained"
+    )
+    for axes, (name, notes) in zip(all_axes, rolls.items(), strict=True):
+        axes.step(np.arange(NOTES + 1), np.append(notes, notes[-1]), where="post")
+        axes.set(title=name, yticks=range(0, len(NAMES), 7), yticklabels=NAMES[::7])
+        for border in range(PHRASE, NOTES, PHRASE):
+            axes.axvline(border, color="grey", linewidth=2 if border == PRIMER else 0.5)
+    figure.savefig(path)
+    print(f"Picture: {path}")
+
+
+if __name__ == "__main__":
+    main()
