@@ -22,8 +22,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from scipy import signal
-from sounds import Progress, check_plot, positive, spoken_digits, write_wav
+from denoising import METHODS, best, gain, spectrogram
+from sounds import Progress, check_plot, positive, spoken_digits, with_noise, write_wav
 
 from convlet import Model, utils
 from convlet.datasets.fsdd import SAMPLE_RATE
@@ -44,8 +44,6 @@ TAKES, VALIDATION = 45, 5  # of each speaker and digit in the training part; hel
 CODE, TAPS, STRIDE, FILTERS, DILATIONS = 96, 40, 8, 48, (1, 2, 4, 8, 16, 32)
 BATCH, RATE = 16, 0.003
 LEVELS, SHOWN = (0, 5, 10), 5  # decibels; of what is written and drawn
-WINDOWS = (3, 5, 7, 9, 11, 13)  # samples, of the Wiener filter
-FACTORS = (1, 1.5, 2, 2.5, 3, 4)  # of the noise that is taken off the spectrogram
 TUNING = 15  # of so many training recordings one, for these
 
 
@@ -86,8 +84,8 @@ def parse_arguments():
     """Return what was asked for on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", help="the recordings' folder; by default downloaded")
-    parser.add_argument("--seeds", type=int, default=2, help="how often to train (2)")
-    parser.add_argument("--epochs", type=int, default=10, help="how long (10)")
+    parser.add_argument("--seeds", type=int, default=1, help="how often to train (1)")
+    parser.add_argument("--epochs", type=int, default=6, help="how long (6)")
     parser.add_argument("--every", type=int, default=1, help="of so many recordings one")
     parser.add_argument("--validate", action="store_true", help="hold takes 5 to 9 out for choices")
     parser.add_argument("--out", type=Path, help="write a recording, noisy and cleaned, here")
@@ -107,18 +105,6 @@ def read(options):
         parts = training[~held_out], training[held_out]
     few = (part[:: options.every] for part in parts)
     return [x / np.sqrt(np.mean(x**2, axis=1, where=x != 0, keepdims=True)) for x in few]
-
-
-def with_noise(clean, level, generator):
-    """Return recordings with white noise; ``level`` may be one for each of them."""
-    noise = generator.standard_normal(clean.shape, np.float32)
-    return clean + noise * np.float32(10) ** (-np.reshape(level, (-1, 1)) / np.float32(20))
-
-
-def gain(clean, noisy, result):
-    """Return by how many decibels the wrong power falls inside words, the mean of recordings."""
-    before, after = (np.sum((x - clean) ** 2, axis=1, where=clean != 0) for x in (noisy, result))
-    return float(np.mean(10 * np.log10(before / after)))
 
 
 def trained(seed, clean, epochs):
@@ -164,32 +150,6 @@ def loudness(x):
     return np.sqrt(np.mean(x**2, axis=1, keepdims=True))
 
 
-def wiener(noisy, window):
-    """Return what the Wiener filter makes of recordings, by mean and variance of each window."""
-    return np.stack([signal.wiener(sound, window) for sound in noisy])
-
-
-def subtraction(noisy, factor):
-    """Return recordings without the noise's power, times a factor, in each cell of a spectrogram.
-
-    Noise alone has exponential powers, whose median is ln 2 of the mean, and most cells are that.
-    """
-    _, _, cells = signal.stft(noisy, nperseg=512)
-    power = np.abs(cells) ** 2
-    noise = np.median(power, axis=(1, 2), keepdims=True) / np.log(2)
-    kept = np.maximum(1 - factor * noise / np.maximum(power, 1e-12), 0)
-    return signal.istft(cells * kept, nperseg=512)[1][:, :LENGTH]
-
-
-METHODS = (("Wiener filter", wiener, WINDOWS), ("spectrogram", subtraction, FACTORS))
-
-
-def best(method, settings, clean, level):
-    """Return the setting with the largest gain."""
-    noisy = with_noise(clean, level, np.random.default_rng(1))
-    return max(settings, key=lambda setting: gain(clean, noisy, method(noisy, setting)))
-
-
 def draw(shown, path):
     """Draw spectrograms of a recording: clean, noisy, and cleaned in each way."""
     from matplotlib import pyplot
@@ -198,9 +158,7 @@ def draw(shown, path):
         len(shown), sharex=True, figsize=(6, 9), layout="constrained"
     )
     for axes, (name, sound) in zip(all_axes, shown.items(), strict=True):
-        hertz, seconds, cells = signal.stft(sound, SAMPLE_RATE, nperseg=256, noverlap=192)
-        decibels = 20 * np.log10(np.abs(cells) + 1e-3)
-        axes.pcolormesh(seconds, hertz, decibels, vmin=-60, vmax=0, rasterized=True)
+        axes.pcolormesh(*spectrogram(sound, SAMPLE_RATE), vmin=-60, vmax=0, rasterized=True)
         axes.set(title=name, ylabel="Hz")
     all_axes[-1].set(xlabel="s")
     figure.savefig(path)

@@ -23,7 +23,7 @@ import argparse
 
 import numpy as np
 from silence import GAIN, LOUD
-from sounds import Progress, check_plot, positive, spoken_digits
+from sounds import Progress, check_plot, positive, spoken_digits, with_noise
 
 from convlet import Sequential, utils
 from convlet.layers import Conv1D, Input
@@ -32,7 +32,7 @@ from convlet.optimizers.schedules import CosineDecay
 
 WORD, LENGTH = 6000, 12000  # samples: room for one word, and for two
 WINDOW, STEP = 200, 80  # samples that the filter looks at, 25 ms; between its places
-LEVELS = (None, 20, 10, 5, 0)  # decibels that words are louder than noise; none at all
+LEVELS = (np.inf, 20, 10, 5, 0)  # decibels that words are louder than noise; infinitely without
 BIASES = LOUD * np.geomspace(1 / 4, 32, 71)  # mean amplitudes that are no silence any more
 BATCH, TESTS = 16, 300
 RATES = {"one filter": 0.02, "network": 0.003}
@@ -61,7 +61,7 @@ def main():
         found = [[by_hand(noisy, LOUD)], [by_hand(noisy, bias)]]
         found += [[answers(model, noisy) for model in of_seeds] for of_seeds in models.values()]
         right = [np.mean([(answer > 0.5) == silent for answer in of_seeds]) for of_seeds in found]
-        name = "none" if level is None else f"{level} dB"
+        name = "none" if level == np.inf else f"{level} dB"
         print(f"{name:<8}{right[0]:12.1%}" + "".join(f"{share:14.1%}" for share in right[1:]))
         table[name] = right
     if options.plot:
@@ -91,14 +91,6 @@ def sounds(words, count, generator):
         room = WORD - (sounding[-1] - sounding[0]) - 1
         halves.append(np.roll(word, generator.integers(0, room + 1) - sounding[0]))
     return np.reshape(halves, (count, LENGTH))
-
-
-def with_noise(clean, level, generator):
-    """Return sounds with white noise; ``level`` may be one for each of them."""
-    if level is None:
-        return clean
-    noise = generator.standard_normal(clean.shape, np.float32)
-    return clean + noise * np.float32(10) ** (-np.reshape(level, (-1, 1)) / np.float32(20))
 
 
 def amplitude(noisy):

@@ -43,6 +43,12 @@ def centred(sound):
     return np.roll(sound, (len(sound) - 1 - np.flatnonzero(sound)[-1]) // 2)
 
 
+def with_noise(clean, level, generator):
+    """Return sounds with white noise; ``level`` may be one for each of them."""
+    noise = generator.standard_normal(clean.shape, np.float32)
+    return clean + noise * np.float32(10) ** (-np.reshape(level, (-1, 1)) / np.float32(20))
+
+
 class Progress(Callback):
     """Prints each epoch's scores and its seconds."""
 
