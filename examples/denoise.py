@@ -22,8 +22,9 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+import plots
 from denoising import METHODS, best, gain, spectrogram
-from sounds import Progress, check_plot, positive, spoken_digits, with_noise, write_wav
+from sounds import Progress, positive, spoken_digits, with_noise, write_wav
 
 from convlet import Model, utils
 from convlet.datasets.fsdd import SAMPLE_RATE
@@ -89,10 +90,10 @@ def parse_arguments():
     parser.add_argument("--every", type=int, default=1, help="of so many recordings one")
     parser.add_argument("--validate", action="store_true", help="hold takes 5 to 9 out for choices")
     parser.add_argument("--out", type=Path, help="write a recording, noisy and cleaned, here")
-    parser.add_argument("--plot", help="draw its spectrograms into this file")
+    plots.add_option(parser)
     options = parser.parse_args()
     positive(parser, options, "seeds", "epochs", "every")
-    check_plot(parser, options.plot)
+    plots.check(parser, options.plot)
     return options
 
 

@@ -22,6 +22,7 @@ RESULT
 import argparse
 
 import numpy as np
+import plots
 from melodies import (
     NAMES,
     NOTES,
@@ -30,7 +31,7 @@ from melodies import (
     grammarian,
     melodies,
 )
-from sounds import check_plot, positive, write_wav
+from sounds import positive, write_wav
 
 from convlet import Model, utils
 from convlet.layers import Add, Conv1D, Input
@@ -86,11 +87,11 @@ def parse_arguments():
     parser.add_argument("--epochs", type=int, default=15, help="how long (15)")
     parser.add_argument("--layers", type=int, default=5, help="of the largest network (5)")
     parser.add_argument("--melodies", type=int, default=2000, help="to learn from (2,000)")
-    parser.add_argument("--plot", help="draw melody and continuations into this file")
+    plots.add_option(parser)
     parser.add_argument("--out", help="write the largest network's melody as a WAV file")
     options = parser.parse_args()
     positive(parser, options, "seeds", "epochs", "layers", "melodies")
-    check_plot(parser, options.plot)
+    plots.check(parser, options.plot)
     return options
 
 

@@ -11,9 +11,9 @@ it is heard. A single output trained on the squared error finds octaves, but is 
 output has a channel for each 20 cents: the target is a bell over the pitch, and the answer the mean
 of the channels around the highest one (Kim et al., *CREPE*, 2018). ``--direct`` shows the former.
 
-It prints, for tones that were not trained on and each level of noise, half of all errors in cents,
-hundredths of a semitone, and how many are below 50, beside those of autocorrelation. Its threshold
-was chosen on tones of its own, the network's settings on those of ``--validate``.
+It prints, for tones that were not trained on and each level of noise, the median error in cents,
+hundredths of a semitone, and how many are less than 50 off, beside autocorrelation's. Its threshold
+was chosen on tones of its own; ``--validate`` has other tones than those of the test, for choices.
 
     python examples/pitch.py --plot pitch.png
 
@@ -23,7 +23,8 @@ RESULT
 import argparse
 
 import numpy as np
-from sounds import Progress, check_plot, positive
+import plots
+from sounds import Progress, positive
 from tones import HIGH, LENGTH, autocorrelation, cents, tones
 
 from convlet import Sequential, utils
@@ -89,10 +90,10 @@ def parse_arguments():
     parser.add_argument("--judges", type=int, default=1000, help="to be judged by (1,000 a level)")
     parser.add_argument("--direct", action="store_true", help="one output and the squared error")
     parser.add_argument("--validate", action="store_true", help="other tones to be judged by")
-    parser.add_argument("--plot", help="draw how many are close into this file")
+    plots.add_option(parser)
     options = parser.parse_args()
     positive(parser, options, "seeds", "epochs", "tones", "judges")
-    check_plot(parser, options.plot)
+    plots.check(parser, options.plot)
     return options
 
 

@@ -10,20 +10,24 @@ bias fitted  the same with the best bias for this very noise, found on sounds of
 one filter   a filter of this form whose weights and bias are learned, from sounds with any noise
 network      four layers of learned filters, on the waveform itself
 
-It prints how much of the test part's sounds each gets right. One filter of the amplitude can only
-ask how loud it is; with several layers it can be asked what is louder than what lies around it, and
-what sounds like speech.
+It prints how much of the test part's sounds each gets right; nothing was chosen by that. One filter
+of the amplitude can only ask how loud it is, and the answer that suits loud noise does not suit
+faint noise. Several layers can ask what is louder than what lies around it, and sounds like speech.
 
     python examples/silence_learned.py FOLDER    # with the recordings, or nothing: downloaded
 
-RESULT
+In 10 dB of noise the filter made by hand gets 50.3 % right, with the bias fitted 94.2 %, the learned
+one 90.5 %, the network 97.0 % (three seeds); at 0 dB 36.8, 82.7, 45.3 and 94.4 %, and without noise
+100, 100, 88.4 and 97.2 %. Guessing silence is right in 63.2 %. It takes a minute of the
+processor's time.
 """
 
 import argparse
 
 import numpy as np
+import plots
 from silence import GAIN, LOUD
-from sounds import Progress, check_plot, positive, spoken_digits, with_noise
+from sounds import Progress, positive, spoken_digits, with_noise
 
 from convlet import Sequential, utils
 from convlet.layers import Conv1D, Input
@@ -73,12 +77,12 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", help="the recordings' folder; by default downloaded")
     parser.add_argument("--seeds", type=int, default=3, help="how often to train (3)")
-    parser.add_argument("--epochs", type=int, default=10, help="how long (10)")
-    parser.add_argument("--sounds", type=int, default=1200, help="to learn from (1,200)")
-    parser.add_argument("--plot", help="draw what each gets right into this file")
+    parser.add_argument("--epochs", type=int, default=6, help="how long (6)")
+    parser.add_argument("--sounds", type=int, default=1000, help="to learn from (1,000)")
+    plots.add_option(parser)
     options = parser.parse_args()
     positive(parser, options, "seeds", "epochs", "sounds")
-    check_plot(parser, options.plot)
+    plots.check(parser, options.plot)
     return options
 
 

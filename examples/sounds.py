@@ -1,4 +1,4 @@
-"""What the examples on sound share: spoken digits, progress, pictures and WAV files."""
+"""What the examples on sound share: spoken digits, noise, progress and WAV files."""
 
 import sys
 import time
@@ -15,15 +15,6 @@ def positive(parser, options, *names):
     for name in names:
         if getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1")
-
-
-def check_plot(parser, path):
-    """Stop if a picture is wanted and matplotlib, which draws it, is not there."""
-    if path is not None:
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError:
-            parser.error("--plot needs matplotlib: pip install matplotlib")
 
 
 def spoken_digits(folder, length):

@@ -21,7 +21,8 @@ import argparse
 import statistics
 
 import numpy as np
-from sounds import Progress, check_plot, positive, spoken_digits
+import plots
+from sounds import Progress, positive, spoken_digits
 
 from convlet import Sequential, utils
 from convlet.augmentation import RandomGain, RandomShift, RandomStretch
@@ -90,10 +91,10 @@ def parse_arguments():
         "--every", type=int, default=1, help="of so many recordings one, for a trial"
     )
     parser.add_argument("--validate", action="store_true", help="hold takes 5 to 9 out for choices")
-    parser.add_argument("--plot", help="draw the confusion matrix into this file")
+    plots.add_option(parser)
     options = parser.parse_args()
     positive(parser, options, "seeds", "epochs", "every")
-    check_plot(parser, options.plot)
+    plots.check(parser, options.plot)
     return options
 
 
