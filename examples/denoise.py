@@ -15,7 +15,10 @@ to 49, is judged by takes 5 to 9 and does not look at the test part.
 
     python examples/denoise.py FOLDER --out sounds    # with the recordings, or nothing: downloaded
 
-RESULT
+Of words 0, 5 and 10 dB above the noise the network takes off 9.0, 7.1 and 5.3 dB (two seeds, equal
+to 0.03), the spectrogram 8.6, 6.8 and 5.3, the Wiener filter 5.5, 4.3 and 2.9. What the spectrogram
+leaves are tones here and there, what the network leaves is fainter (``--plot``). It takes 3 minutes
+of the processor's time.
 """
 
 import argparse
@@ -73,7 +76,6 @@ def main():
             heard["network"] = of_models[0]
             shown = {name: sounds[len(judge) // 2] for name, sounds in heard.items()}
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
         for name, sound in shown.items():
             write_wav(options.out / f"{name.replace(' ', '-')}.wav", sound, SAMPLE_RATE)
         print(f"Sounds: {options.out}")
@@ -85,7 +87,7 @@ def parse_arguments():
     """Return what was asked for on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", help="the recordings' folder; by default downloaded")
-    parser.add_argument("--seeds", type=int, default=1, help="how often to train (1)")
+    parser.add_argument("--seeds", type=int, default=2, help="how often to train (2)")
     parser.add_argument("--epochs", type=int, default=6, help="how long (6)")
     parser.add_argument("--every", type=int, default=1, help="of so many recordings one")
     parser.add_argument("--validate", action="store_true", help="hold takes 5 to 9 out for choices")
@@ -94,6 +96,8 @@ def parse_arguments():
     options = parser.parse_args()
     positive(parser, options, "seeds", "epochs", "every")
     plots.check(parser, options.plot)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)  # now, not after the training
     return options
 
 

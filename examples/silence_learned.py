@@ -16,10 +16,10 @@ faint noise. Several layers can ask what is louder than what lies around it, and
 
     python examples/silence_learned.py FOLDER    # with the recordings, or nothing: downloaded
 
-In 10 dB of noise the filter made by hand gets 50.3 % right, with the bias fitted 94.2 %, the learned
-one 90.5 %, the network 97.0 % (three seeds); at 0 dB 36.8, 82.7, 45.3 and 94.4 %, and without noise
-100, 100, 88.4 and 97.2 %. Guessing silence is right in 63.2 %. It takes a minute of the
-processor's time.
+With words 10 dB above the noise the filter made by hand gets 50.3 % right, with the bias fitted
+94.2 %, the learned one 90.5 %, the network 97.0 % (three seeds); at 0 dB 36.8, 82.7, 45.3 and
+94.4 %; without noise 100, 100, 88.4 and 97.2 %. Guessing silence is right in 63.2 %. It takes a
+minute of the processor's time.
 """
 
 import argparse

@@ -160,9 +160,9 @@ def test_pitch_of_pure_tones_by_autocorrelation():
 @needs_recordings
 def test_silence_learned(tmp_path):
     picture = tmp_path / "silence.png"
-    arguments = ("--seeds", 1, "--epochs", 2, "--sounds", 200, "--plot", picture)
+    arguments = ("--seeds", 1, "--epochs", 4, "--sounds", 160, "--plot", picture)
     printed = output("silence_learned.py", RECORDINGS, *arguments)
-    assert printed.startswith("200 sounds to learn from, 300 to be judged by\n\n")
+    assert printed.startswith("160 sounds to learn from, 300 to be judged by\n\n")
     row = r"^(none|\d+ dB)" + r" +([\d.]+)%" * 4 + "$"
     right = {
         level: [float(share) for share in shares]
@@ -198,6 +198,12 @@ def test_refuses_nothing(script, option):
     result = run(script, option, 0)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.endswith(f"{option} must be at least 1\n")
+
+
+def test_melody_needs_a_place_for_its_sound(tmp_path):
+    result = run("melody.py", "--out", tmp_path / "none" / "melody.wav")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "error: --out must be a file in a folder, got " in result.stderr
 
 
 def test_a_picture_needs_matplotlib(tmp_path):
