@@ -6,12 +6,12 @@ results: 10 maps of 5x9, 30 of 5x5, each with 2x2 max pooling, then 900-20-2. Th
 public: `basketball_scenes` draws as many windows of 36x36 pixels instead. The lecture trains for
 200 epochs at rate 0.1, batches of 500; here relu, Adam and batches of 128 make do with 5 epochs.
 
-Side by side: plain training; classes weighted against their number; batches of which a quarter are
-positives; the same with mirrored and lighter or darker copies; the focal loss; and batches
-balanced again, of one frame instead of two. For each of them it prints the average precision on
-the validation windows after each epoch, then, with the weights of the best epoch, that on the
-test windows, and how many are found, and wrongly found, at the threshold that is best on the
-validation windows (the largest F1).
+Side by side: plain training; classes weighted against their number; the focal loss; balanced
+batches, a quarter of them positives; the same with mirrored, lighter and darker copies; and
+balanced batches of one frame instead of two, the later one of each window. For each of them it
+prints the average precision on the validation windows after each epoch; then, with the weights of
+the best epoch, that on the test windows, and how many balls are found there, and how many negatives
+are taken for balls, at the threshold that is best on the validation windows (by F1).
 
 In the end the network slides over whole frames: its dense layers become convolutions with the same
 weights, so that all windows of a frame, 4 pixels apart, are answered at once, and the ball of new
@@ -22,11 +22,11 @@ shots is marked where the answer is highest. The picture shows precision and rec
 
 import argparse
 import time
-from pathlib import Path
 
 import basketball_network as network
 import basketball_scenes as scenes
 import numpy as np
+import plots
 
 from convlet import losses, metrics, optimizers, utils
 from convlet.augmentation import RandomBrightness, RandomContrast, RandomFlip
@@ -61,7 +61,7 @@ def main():
     counts = "; ".join(f"{y.sum():,} and {(y == 0).sum():,}" for _, y in parts)
     print(f"Positives and negatives to train, validate, test: {counts}")
     print(f"drawn in {time.perf_counter() - start:.0f} s\n\nvariant        seed  ", end="")
-    print("average precision: validation, test; found; wrongly found; time")
+    print("average precision: validation, test; found; taken for balls; time")
     runs = [
         train(name, seed, options.epochs, parts)
         for name in VARIANTS
@@ -86,18 +86,12 @@ def parse_arguments():
     parser.add_argument(
         "--scenes", type=int, default=PARTS[0][0], help="to train with (372); for a trial, fewer"
     )
-    parser.add_argument("--plot", type=Path, help="draw a picture into this file, with matplotlib")
+    plots.add_option(parser)
     options = parser.parse_args()
     for name in ("seeds", "epochs", "scenes"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1")
-    if options.plot:
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError:
-            parser.error("--plot needs matplotlib: pip install matplotlib")
-        if options.plot.suffix not in (".pdf", ".png", ".svg") or not options.plot.parent.is_dir():
-            parser.error(f"--plot must be a .pdf, .png or .svg file in a folder: {options.plot}")
+    plots.check(parser, options.plot)
     return options
 
 

@@ -146,8 +146,10 @@ def test_balanced_batches_of_two_frames_find_the_ball():
         (["--seeds", 0], "--seeds must be at least 1"),
         (["--epochs", 0], "--epochs must be at least 1"),
         (["--scenes", 0], "--scenes must be at least 1"),
-        (["--plot", "ball.txt"], "--plot must be a .pdf, .png or .svg file in a folder: ball.txt"),
-        (["--plot", "no/b.png"], "--plot must be a .pdf, .png or .svg file in a folder: no/b.png"),
+        (
+            ["--plot", "ball.txt"],
+            "--plot must be a .pdf, .png, .svg file in a folder, got ball.txt",
+        ),
     ],
 )
 def test_basketball_refuses(arguments, message):
