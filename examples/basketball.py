@@ -19,9 +19,10 @@ shots is marked where the answer is highest. The picture shows precision and rec
 
     python examples/basketball.py --plot basketball.png
 
-That takes nine minutes of processor time, four and a half on two free cores, and 0.5 GB. Average
-precision, the means of two seeds: plain 0.59, class weights 0.43, focal loss 0.61, balanced 0.69,
-with copies 0.78, one frame 0.32. Of 110 balls in whole frames 98 are marked, and 20 other places.
+A seed takes four minutes of processor time on two threads (less than four on a busy machine), and
+0.5 GB. Average precision, the means of two seeds: plain 0.59, class weights 0.43, focal loss 0.61,
+balanced 0.69, with copies 0.78, one frame 0.32. Of 110 balls in whole frames 98 are marked, and 20
+other places.
 """
 
 import argparse
