@@ -11,6 +11,12 @@ Networks learn from few images, where such things matter most: 1,000, and 2,000 
 It prints four tables of errors on 5,000 other training images, means of all seeds. The test images
 are left alone.
 
+It is so, with two seeds: 64 units read best (13.1 %), 4 and 512 worse (30.0 and 14.6 %), with this
+L2, too; no penalty helps, and large ones harm, as the lecture expects little of them; many filters
+behind the poolings (6-24-96) read better than many in front (48-12-3), 4.0 against 6.4 %;
+decreasing pays for a rate that is large (4.2 against 4.7 % at 0.3) and harms a small one. It takes
+three minutes of processor time.
+
     python examples/mnist_advice.py FOLDER --plot advice.png    # MNIST's four IDX files
 """
 
@@ -164,14 +170,14 @@ def draw(results, path):
     (top, grid), (bars, bottom) = figure.subplots(2, 2)
     top.semilogx(UNITS, units, "o-", label=["no penalty", "L2 0.001"])
     top.set(title="hidden units", ylim=(10, 35))
-    grid.imshow(penalties)
+    grid.imshow(penalties, cmap="GnBu")
     for place, error in np.ndenumerate(penalties):
-        grid.annotate(f"{error:.1f}", place[::-1], ha="center", color="white")
+        grid.annotate(f"{error:.1f}", place[::-1], ha="center")
     ticks = range(len(PENALTIES)), PENALTIES
     grid.set(title="validation error, %", xlabel="L2", ylabel="L1")
     grid.set(xticks=ticks[0], xticklabels=ticks[1], yticks=ticks[0], yticklabels=ticks[1])
     bars.bar(["-".join(map(str, f)) for f in FILTERS], [row[0] for row in filters])
-    bars.set(title="filters of three layers, about as many multiply-adds")
+    bars.set(title="filters, about equal multiply-adds")
     bottom.semilogx(RATES, rates, "o-", label=["constant", "decreasing"])
     bottom.set(title="learning rate")
     for axes in (top, bars, bottom):
