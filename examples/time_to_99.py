@@ -11,6 +11,10 @@ where the machine has other work, and the accuracy; and the means.
 
     python examples/time_to_99.py FOLDER                  # with MNIST's four IDX files
     python examples/time_to_99.py FOLDER --python PATH    # a Python that has PyTorch and Keras
+
+With one thread, on a machine that had other work, convlet took 4.0 s of the processor for 99.09 %,
+the means of three seeds, PyTorch 9.9 s for 99.03 % and Keras on TensorFlow 11.2 s for 99.03 %. Take
+the times with two threads on an idle machine alone: where others compute, PyTorch's threads spin.
 """
 
 import argparse
