@@ -17,7 +17,8 @@ the test error, read once, with the weights that validate best; and in the end t
 
 The means of three seeds are 0.90 % (0.89, 0.94 and 0.86 %, after 31, 26 and 36 epochs) and, with
 ``--distort``, 0.39 % (0.35, 0.42 and 0.39 %, after 20 epochs). Each took 14 minutes of processor
-time; on two free cores an epoch with ``--distort`` takes 7.5 s. ``--seeds 1 --epochs 5 --distort`` gives a first impression.
+time; on two free cores an epoch with ``--distort`` takes 7.5 s. ``--seeds 1 --epochs 5 --distort``
+gives a first impression.
 """
 
 import argparse
