@@ -14,7 +14,8 @@ where the machine has other work, and the accuracy; and the means.
 
 On two cores convlet takes 2.4 s for 99.09 %, the means of three seeds, PyTorch 6.8 s for 99.05 %
 and Keras on TensorFlow 11.4 s for 99.05 %. Where others compute, the clock says little, and
-PyTorch's threads spend most of their time waiting: ``--threads 1`` then compares the processors' seconds.
+PyTorch's threads spend most of their time waiting: ``--threads 1`` then compares
+the processors' seconds.
 """
 
 import argparse
