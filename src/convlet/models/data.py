@@ -6,7 +6,7 @@ The arrays are kept as they came, so that bytes stay bytes; a batch is converted
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,19 +30,16 @@ _CHECKED_AT_ONCE = 1024  # samples; what is converted for a check should not dou
 class Batch:
     """Some samples, converted: images for each input; targets and their weights for each output.
 
-    An output without a loss has neither, None.
+    An output without a loss has neither, None. ``numbers`` says which samples of the data they are.
     """
 
     x: tuple[np.ndarray, ...]
     y: tuple[np.ndarray | None, ...] = ()
     weights: tuple[np.ndarray | None, ...] = ()
+    numbers: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.x[0])
-
-
-# from a batch and its samples' numbers to the batch that is trained on
-Distortion = Callable[[Batch, np.ndarray], Batch]
 
 
 @dataclass(frozen=True)
@@ -129,35 +126,31 @@ class Samples:
         size: int,
         order: np.ndarray | None = None,
         start: int = 0,
-        distort: Distortion | None = None,
     ) -> Generator[Batch, None, None]:
         """Yield batches of ``size`` samples, the last one smaller, in ``order`` if given.
 
-        Each is prepared while the one before is in use, ``distort`` included. ``start`` is the
-        number of the first one.
+        Each is prepared while the one before is in use. ``start`` is the number of the first one.
         """
         firsts = range(start * size, len(self), size)
-        tasks = (partial(self._batch, slice(row, row + size), order, distort) for row in firsts)
+        tasks = (partial(self._batch, slice(row, row + size), order) for row in firsts)
         if len(firsts) <= 1:
             return (task() for task in tasks)
         return in_order(tasks, workers=1, ahead=1)
 
     def whole(self) -> Batch:
         """Return all samples as one batch."""
-        return self._batch(slice(0, len(self)), None, None)
+        return self._batch(slice(0, len(self)), None)
 
-    def _batch(self, places: slice, order: np.ndarray | None, distort: Distortion | None) -> Batch:
+    def _batch(self, places: slice, order: np.ndarray | None) -> Batch:
         rows: Any = places if order is None else order[places]
         x = tuple(in_float_type(array[rows], self.dtype) for array in self.x)
         weights = (
             np.ones(len(x[0]), self.dtype) if given is None else given.astype(self.dtype)
             for given in _rows(self.weights, rows)
         )
-        batch = Batch(x, _rows(self.y, rows), tuple(weights))
-        numbers = np.arange(places.start, places.start + len(batch)) if order is None else rows
-        if self.mapped is not None:
-            batch = self.mapped.checked(batch, numbers)
-        return batch if distort is None else distort(batch, numbers)
+        numbers = np.arange(places.start, places.start + len(x[0])) if order is None else rows
+        batch = Batch(x, _rows(self.y, rows), tuple(weights), numbers)
+        return batch if self.mapped is None else self.mapped.checked(batch, numbers)
 
 
 def _rows(arrays: Iterable[np.ndarray | None], rows: Any) -> tuple[np.ndarray | None, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from convlet import augmentation as augmentations
 from convlet.augmentation import Augmentation
 from convlet.augmentation.base import Samples as Drawn
 from convlet.augmentation.base import numbers_of
-from convlet.models.data import Batch, Distortion, Samples, fits
+from convlet.models.data import Batch, Samples, fits
 
 if TYPE_CHECKING:
     from convlet.models.model import Model
@@ -64,14 +65,15 @@ def _check_mixable(owner: str, samples: Samples, shapes: list[tuple[int, ...]]) 
         )
 
 
-def distorter(augmentation: Augmentation | None, model: Model) -> Distortion | None:
+def distorter(augmentation: Augmentation | None, model: Model) -> Callable[[Batch], Batch] | None:
     """Return what distorts a batch of the epoch that has begun, None for no augmentation."""
     if augmentation is None:
         return None
     chosen, seed, epoch = augmentation, model.state.seed, model.state.epochs - 1
 
-    def distort(batch: Batch, numbers: np.ndarray) -> Batch:
-        (x,), y = batch.x, batch.y
+    def distort(batch: Batch) -> Batch:
+        (x,), y, numbers = batch.x, batch.y, batch.numbers
+        assert numbers is not None  # sources number their samples
         mixed = y[0] if chosen.mixes else None
         given = Drawn(np.ascontiguousarray(x, np.float32), mixed, numbers_of(numbers))
         drawn = chosen.run(given, seed, epoch)

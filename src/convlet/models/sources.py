@@ -19,7 +19,7 @@ import numpy as np
 
 from convlet import arguments, random
 from convlet.models.class_weights import balanced_weights, with_class_weights
-from convlet.models.data import Batch, Distortion, Samples, check_predicted, check_samples, split
+from convlet.models.data import Batch, Samples, check_predicted, check_samples, split
 from convlet.sources import PyDataset, in_order, is_py_dataset
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ class Source(ABC):
         epoch: int,
         seed: int | None,
         start: int = 0,
-        distort: Distortion | None = None,
     ) -> Generator[Batch, None, None]:
         """Yield an epoch's batches from the one of number ``start`` on.
 
-        Whoever does not take all of them closes the iterator.
+        Whoever does not take all of them closes the iterator. Where data comes in batches, the
+        samples of batch b are numbered from b * 2^20 on.
 
         Parameters
         ----------
@@ -67,9 +67,6 @@ class Source(ABC):
             What the order follows from, together with the number of the pass through the data;
             None for the order in which the data is.
         start : int
-        distort : callable, optional
-            What `convlet.models.distortion.distorter` returns. Where data comes in batches, the
-            samples of batch b are numbered from b * 2^20 on.
         """
 
     @abstractmethod
@@ -137,7 +134,6 @@ class ArraySource(Source):
         epoch: int,
         seed: int | None,
         start: int = 0,
-        distort: Distortion | None = None,
     ) -> Generator[Batch, None, None]:
         """Yield an epoch's batches; see `Source`."""
         begin, end = epoch * self.steps + start, (epoch + 1) * self.steps
@@ -145,7 +141,7 @@ class ArraySource(Source):
             order = None
             if seed is not None:
                 order = random.generator(seed, number).permutation(len(self.first))
-            with closing(self.first.batches(self.batch_size, order, first, distort)) as batches:
+            with closing(self.first.batches(self.batch_size, order, first)) as batches:
                 yield from islice(batches, stop - first)
 
     def once(self, steps: int | None) -> ArraySource:
@@ -183,12 +179,10 @@ class _BatchSource(Source):
     check: Callable[[str, Any], Samples]
     first: Samples
 
-    def checked(self, number: int, item: Any, distort: Distortion | None) -> Batch:
-        """Return the batch of some number, checked, and distorted if that is asked for."""
+    def checked(self, number: int, item: Any) -> Batch:
+        """Return the batch of some number, checked."""
         batch = self.check(f"{self.owner} (batch {number})", item).whole()
-        if distort is None:
-            return batch
-        return distort(batch, number * _NUMBERS_OF_BATCH + np.arange(len(batch)))
+        return replace(batch, numbers=number * _NUMBERS_OF_BATCH + np.arange(len(batch)))
 
     def weighted(self, model: Model, class_weight: Any) -> Source:
         """Return a source whose samples also have the weights of their classes."""
@@ -258,23 +252,20 @@ class DatasetSource(_BatchSource):
         epoch: int,
         seed: int | None,
         start: int = 0,
-        distort: Distortion | None = None,
     ) -> Generator[Batch, None, None]:
         """Yield an epoch's batches; see `Source`."""
         begin, end = epoch * self.steps + start, (epoch + 1) * self.steps
         if self.steps_in_pass is None:
-            yield from self._pass(epoch, range(begin, end), distort)
+            yield from self._pass(epoch, range(begin, end))
             return
         for number, first, stop in _passes(begin, end, self.steps_in_pass):
             order = np.arange(self.steps_in_pass)
             if seed is not None:
                 order = random.generator(seed, number).permutation(self.steps_in_pass)
             rows, ends = order[first:stop].tolist(), stop == len(order)
-            yield from self._pass(number, rows, distort, ends)
+            yield from self._pass(number, rows, ends)
 
-    def _pass(
-        self, number: int, order: Any, distort: Distortion | None, ends: bool = True
-    ) -> Generator[Batch, None, None]:
+    def _pass(self, number: int, order: Any, ends: bool = True) -> Generator[Batch, None, None]:
         """Yield some batches of one pass through the data."""
         dataset = self.dataset
         if isinstance(dataset, PyDataset):
@@ -282,14 +273,14 @@ class DatasetSource(_BatchSource):
         getattr(dataset, "on_epoch_begin", _nothing)()
         workers = max(1, getattr(dataset, "workers", 1))
         ahead = getattr(dataset, "max_queue_size", workers) if workers > 1 else 1
-        tasks = (partial(self._batch, index, distort) for index in order)
+        tasks = (partial(self._batch, index) for index in order)
         with closing(in_order(tasks, workers, ahead)) as batches:
             yield from batches
         if ends:
             dataset.on_epoch_end()
 
-    def _batch(self, index: int, distort: Distortion | None) -> Batch:
-        return self.checked(index, self.dataset[index], distort)
+    def _batch(self, index: int) -> Batch:
+        return self.checked(index, self.dataset[index])
 
 
 def _nothing() -> None:
@@ -312,12 +303,11 @@ class GeneratorSource(_BatchSource):
         epoch: int,
         seed: int | None,
         start: int = 0,
-        distort: Distortion | None = None,
     ) -> Generator[Batch, None, None]:
         """Yield an epoch's batches; see `Source`. A generator is where it is, so no order."""
         limit = None if self.steps is None else self.steps - start
         items = islice(self.items, limit)
-        with closing(in_order(repeat(partial(self._next, items, distort)), 1, 1)) as batches:
+        with closing(in_order(repeat(partial(self._next, items)), 1, 1)) as batches:
             for batch in batches:
                 if batch is None:
                     break
@@ -328,9 +318,9 @@ class GeneratorSource(_BatchSource):
         for _ in islice(self.items, steps):
             pass
 
-    def _next(self, items: Iterator[tuple[int, Any]], distort: Distortion | None) -> Batch | None:
+    def _next(self, items: Iterator[tuple[int, Any]]) -> Batch | None:
         item = next(items, None)
-        return None if item is None else self.checked(*item, distort)
+        return None if item is None else self.checked(*item)
 
 
 @dataclass(frozen=True)
