@@ -367,8 +367,8 @@ def _epoch_batches(course: _Course, first: int) -> Generator[Batch, None, None]:
     with closing(course.source.batches(state.epochs - 1, seed, first)) as batches:
         for batch in batches:
             # Here, by all threads, and not in the one that prepares the next batch: that one would
-            # take a processor from the step, whose other threads wait: an epoch of LeNet with distorted
-            # images then took 1.25 times one without, now 1.08 (batches of 500).
+            # take a processor from the step, whose other threads wait. An epoch of LeNet in batches
+            # of 500 then took 1.25 times one without distortion, now 1.08.
             yield batch if distort is None else distort(batch)
 
 
