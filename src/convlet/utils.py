@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from typing import Any
 
 import numpy as np
@@ -77,6 +76,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
 
 def show_config() -> dict[str, str]:
     """Return what this installation is and runs on: versions, compiler, processor, settings."""
+    import platform
+
     return {
         "convlet": _native.version,
         "python": platform.python_version(),

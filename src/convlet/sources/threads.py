@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -32,6 +31,9 @@ def in_order(
     Exception
         What a task raises, when it is its turn.
     """
+    # here, since it brings the logging library, which takes 5 ms to import
+    from concurrent.futures import ThreadPoolExecutor
+
     waiting = iter(tasks)
     with ThreadPoolExecutor(workers, "convlet-data") as pool:
         begun = deque(pool.submit(task) for task in islice(waiting, ahead))
