@@ -157,12 +157,7 @@ def train(
     drawn = secrets.randbelow(SEEDS) if seed is None else seed
     is_saved = model is not None and model.endswith(network.SUFFIXES)
     if model is not None and is_saved:
-        if optimizer is not None:
-            raise click.UsageError(
-                "--optimizer is for new networks; a saved one goes on with its own."
-            )
-        if image_size is not None:
-            raise click.UsageError("--image-size is for new networks; a saved one has its own.")
+        _check_for_saved(optimizer, image_size)
         trained, data = _saved(model, source, seed, learning_rate, momentum)
     else:
         trained, data = _new(model, source, drawn, optimizer, image_size, learning_rate, momentum)
@@ -186,10 +181,7 @@ def train(
         resumption=resumption,
     )
     give_names(trained, data)
-    if data.x_test is not None and data.y_test is not None:
-        # what does not fit is said before hours of training, not after
-        y_test = targets_for(trained, data.y_test)
-        check_samples(f"{data.name} (test part)", data.x_test, y_test, None, trained)
+    _check_test_part(trained, data)
     _announce(course, origin)
     _fit(course)
     trained.save(course.path)
@@ -198,6 +190,21 @@ def train(
     click.echo(f"Saved in {course.path} ({course.path.stat().st_size / 1024:,.0f} KB)")
     print_scores(trained, course.data)
     _suggest(course, source)
+
+
+def _check_for_saved(optimizer: str | None, image_size: tuple[int, int] | None) -> None:
+    """Refuse what a network from a file brings itself."""
+    if optimizer is not None:
+        raise click.UsageError("--optimizer is for new networks; a saved one goes on with its own.")
+    if image_size is not None:
+        raise click.UsageError("--image-size is for new networks; a saved one has its own.")
+
+
+def _check_test_part(model: Any, data: DataSet) -> None:
+    """Say what does not fit before hours of training, not after."""
+    if data.x_test is not None and data.y_test is not None:
+        y_test = targets_for(model, data.y_test)
+        check_samples(f"{data.name} (test part)", data.x_test, y_test, None, model)
 
 
 def _distortions() -> list[Augmentation]:

@@ -222,15 +222,14 @@ def fit(
     data = given("fit", x, y, sample_weight, batch_size)
     validation_size = validation_size or data.batch_size
     with model.built_for("fit", data.first_x):
-        source: Source = data.source(model, steps)
-        validation: Source | None = None
-        if validation_data is not None:
-            held = validation_given(validation_data, validation_size)
-            validation = held.source(model).once(validation_steps)
-        elif validation_split != 0:
-            source, validation = split_off(
-                source, validation_split, validation_steps, validation_size
-            )
+        source, validation = _with_validation(
+            model,
+            data.source(model, steps),
+            validation_data,
+            validation_split,
+            validation_steps,
+            validation_size,
+        )
         check_repeats(validation, sum(is_due(frequency, e) for e in range(initial_epoch, epochs)))
         if class_weight is not None:
             source = source.weighted(model, class_weight)
@@ -253,6 +252,17 @@ def fit(
     if backup is not None and backup.delete_checkpoint:
         backup.discard()
     return history
+
+
+def _with_validation(
+    model: Model, source: Source, data: Any, fraction: float, steps: int | None, batch_size: int
+) -> tuple[Source, Source | None]:
+    """Return what to train on, and what to validate on if that was given or is split off."""
+    if data is not None:
+        return source, validation_given(data, batch_size).source(model).once(steps)
+    if fraction != 0:
+        return split_off(source, fraction, steps, batch_size)
+    return source, None
 
 
 def _prediction_shapes(model: Model, source: Source) -> list[tuple[int, ...]]:
