@@ -1,9 +1,15 @@
-"""Settings of the whole suite: slow tests run only when asked for, as `make test-all` does."""
+"""Settings of the whole suite.
+
+Slow tests run only when asked for, as `make test-all` does. Each test begins with the same random
+seed, whatever ran before it: one that fails fails again.
+"""
 
 import signal
 from collections.abc import Iterator
 
 import pytest
+
+from convlet.utils import set_random_seed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,6 +23,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.hookimpl(tryfirst=True)  # before the fixtures, those of a module included
+def pytest_runtest_setup() -> None:
+    set_random_seed(0)
 
 
 @pytest.fixture

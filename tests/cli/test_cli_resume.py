@@ -17,7 +17,7 @@ CHECKPOINT = Path("net.checkpoint/checkpoint.safetensors")
 
 
 def test_a_killed_run_goes_on(start, convlet):
-    arguments = (*ARGUMENTS, "--epochs", 20, "--seed", 5)
+    arguments = (*ARGUMENTS, "--epochs", 100, "--seed", 5)
     process = start(*arguments, "--resume", "--out", "net.safetensors")
     while not CHECKPOINT.exists():
         assert process.poll() is None

@@ -60,7 +60,15 @@ model = convlet.Sequential([
     layers.Dense(2, activation="softmax"),
 ])
 model.compile(optimizers.SGD(0.05, 0.9), "sparse_categorical_crossentropy", ["accuracy"])
-print("begins", flush=True)
+
+
+class Counter(callbacks.Callback):
+    """Prints a line a step, for whoever kills this run by them."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        print("step", flush=True)
+
+
 history = model.fit(x, y, 8, 16, 0, [
     callbacks.BackupAndRestore("backup", save_freq=3),
     callbacks.EarlyStopping(patience=12, restore_best_weights=True),
@@ -68,6 +76,7 @@ history = model.fit(x, y, 8, 16, 0, [
     callbacks.CSVLogger("log.csv"),
     callbacks.ModelCheckpoint("best.safetensors", save_best_only=True),
     callbacks.TensorBoard("events", update_freq=3),
+    Counter(),
 ], validation_split=0.2)
 model.save("model.safetensors")
 with open("history.txt", "w") as file:
@@ -91,15 +100,13 @@ def start(folder, kill_in_fsync=0):
 
 @pytest.fixture(scope="module")
 def never_stopped(tmp_path_factory):
-    """Return a folder with what a run leaves that was never stopped, and the seconds it took."""
+    """Return a folder with what a run leaves that was never stopped."""
     folder = tmp_path_factory.mktemp("whole")
     process = start(folder)
-    process.stdout.readline()  # imports are over
-    begin = time.perf_counter()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert not (folder / "backup").exists()
-    return folder, time.perf_counter() - begin
+    return folder
 
 
 def assert_same_results(folder, expected):
@@ -114,29 +121,30 @@ def assert_same_results(folder, expected):
 
 
 def test_killed_at_random_moments(never_stopped, tmp_path):
-    expected, seconds = never_stopped
+    """Moments are a number of steps and a few milliseconds: a fast machine is killed as well."""
     moments = random.Random(2)
+    checkpoint = tmp_path / "backup/checkpoint.safetensors"
     killed = resumed = 0
     for _ in range(KILLS):
         process = start(tmp_path)
-        process.stdout.readline()
-        time.sleep(moments.uniform(0, seconds / 6))
+        for _ in range(moments.randint(0, 5)):
+            process.stdout.readline()
+        time.sleep(moments.uniform(0, 0.004))
         process.kill()
         process.communicate(timeout=60)
         if process.returncode == 0:
             break
         killed += 1
-        checkpoint = tmp_path / "backup/checkpoint.safetensors"
-        resumed += checkpoint.exists()
         if checkpoint.exists():
+            resumed += 1
             place_in(checkpoint)  # whole, whatever was going on
     else:
         process = start(tmp_path)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
-    assert killed >= 3  # all ten, unless the machine has become much quicker
+    assert killed >= 3  # all ten, unless this process was kept waiting again and again
     assert resumed >= 1
-    assert_same_results(tmp_path, expected)
+    assert_same_results(tmp_path, never_stopped)
     assert not (tmp_path / "backup").exists()
 
 
@@ -147,7 +155,7 @@ def test_killed_while_writing(never_stopped, tmp_path):
         assert process.returncode == -signal.SIGKILL
     _, errors = start(tmp_path).communicate(timeout=60)
     assert errors == ""
-    assert_same_results(tmp_path, never_stopped[0])
+    assert_same_results(tmp_path, never_stopped)
 
 
 # --- within this process: stopped by an error in a callback, and a new model as in a new script ---
