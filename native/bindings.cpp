@@ -10,7 +10,7 @@
 #include <tuple>
 
 #include "augmentation.hpp"
-#include "fourier.hpp"
+#include "transformed.hpp"
 #include "optimizers.hpp"
 #include "processor.hpp"
 #include "stages.hpp"
@@ -73,6 +73,12 @@ KernelShape shape_from(const std::tuple<int64_t, int64_t, int64_t, int64_t>& t) 
     return {std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
 }
 using ShapeTuple = std::tuple<int64_t, int64_t, int64_t, int64_t>;
+
+using TransformTuple = std::tuple<bool, std::vector<int64_t>>;
+
+convlet::Transform transform_from(const TransformTuple& t) {
+    return {std::get<0>(t), std::get<1>(t)};
+}
 
 Activation activation_from(ActivationName name, const std::vector<float>& parameters) {
     Activation activation{name, {}};
@@ -228,29 +234,32 @@ void define_stages(nb::module_& m) {
         },
         "plan"_a, "name"_a, "table"_a, "shape"_a, "x"_a, "delta"_a, "gradient"_a, "whole_batch"_a,
         "local"_a, "unpool"_a.none() = nb::none(), "winner"_a = -1);
-    using Points = std::vector<int64_t>;
-    m.def("fourier_kernel", [](Plan& plan, std::string name, int slot, const TapTable& table,
-                               const Points& points, const ShapeTuple& shape, bool transposed) {
-        return convlet::fourier_kernel(plan, std::move(name), slot, table, points,
-                                       shape_from(shape), transposed);
-    });
+    m.def("transformed_kernel",
+          [](Plan& plan, std::string name, int slot, const TapTable& table,
+             const TransformTuple& transform, const ShapeTuple& shape, bool transposed) {
+              return convlet::transformed_kernel(plan, std::move(name), slot, table,
+                                                 transform_from(transform), shape_from(shape),
+                                                 transposed);
+          });
     m.def(
-        "fourier_convolution",
-        [](Plan& plan, std::string name, const TapTable& table, const Points& points,
+        "transformed_convolution",
+        [](Plan& plan, std::string name, const TapTable& table, const TransformTuple& transform,
            const ShapeTuple& shape, bool transposed, int weights, int x, int y, int bias,
            int residual, ActivationName activation, const std::vector<float>& parameters) {
-            convlet::fourier_convolution(plan, std::move(name), table, points, shape_from(shape),
-                                         transposed, weights, x, y, bias, residual,
-                                         activation_from(activation, parameters));
+            convlet::transformed_convolution(plan, std::move(name), table,
+                                             transform_from(transform), shape_from(shape),
+                                             transposed, weights, x, y, bias, residual,
+                                             activation_from(activation, parameters));
         },
-        "plan"_a, "name"_a, "table"_a, "points"_a, "shape"_a, "transposed"_a, "weights"_a, "x"_a,
-        "y"_a, "bias"_a = -1, "residual"_a = -1, "activation"_a = ActivationName::linear,
-        "parameters"_a = std::vector<float>());
-    m.def("fourier_kernel_gradient",
-          [](Plan& plan, std::string name, const TapTable& table, const Points& points,
+        "plan"_a, "name"_a, "table"_a, "transform"_a, "shape"_a, "transposed"_a, "weights"_a,
+        "x"_a, "y"_a, "bias"_a = -1, "residual"_a = -1,
+        "activation"_a = ActivationName::linear, "parameters"_a = std::vector<float>());
+    m.def("transformed_kernel_gradient",
+          [](Plan& plan, std::string name, const TapTable& table, const TransformTuple& transform,
              const ShapeTuple& shape, int x, int delta, int gradient) {
-              convlet::fourier_kernel_gradient(plan, std::move(name), table, points,
-                                               shape_from(shape), x, delta, gradient);
+              convlet::transformed_kernel_gradient(plan, std::move(name), table,
+                                                   transform_from(transform), shape_from(shape), x,
+                                                   delta, gradient);
           });
     m.def("pack_lines", [](Plan& plan, std::string name, int slot, const TapTable& table,
                            const ShapeTuple& shape) {

@@ -26,9 +26,11 @@ namespace CONVLET_TARGET {
 #include "kernels/depthwise.hpp"
 #include "kernels/convolution.hpp"
 #include "kernels/kernel_gradient.hpp"
+#include "kernels/tile_access.hpp"
 #include "kernels/fourier.hpp"
-#include "kernels/fourier_tiles.hpp"
-#include "kernels/fourier_products.hpp"
+#include "kernels/winograd.hpp"
+#include "kernels/transform_tiles.hpp"
+#include "kernels/slot_products.hpp"
 #include "kernels/winners.hpp"
 #include "kernels/local.hpp"
 #include "kernels/take.hpp"
@@ -52,12 +54,12 @@ const Kernels KERNELS = {
     store_images,
     convolution,
     kernel_gradient,
-    fourier_tile,
-    fourier_tile_by_lanes,
-    fourier_tile_back,
-    fourier_tile_added,
-    fourier_product,
-    fourier_outer,
+    transform_tiles,
+    transform_tile_by_lanes,
+    write_tiles,
+    add_tile,
+    slot_product,
+    slot_outer,
     bias_gradient,
     block_to_padded,
     padded_to_block,

@@ -141,35 +141,47 @@ struct Local {
     const float* weights;
 };
 
-// --- convolution by the Fourier transform; see kernels/fourier.hpp ---
+// --- convolution in transformed tiles; see kernels/fourier.hpp and kernels/winograd.hpp ---
 
 // Vectors of a tile's buffer at most: 1024 points, rows being one longer, so that neither they nor
 // columns fall into a few sets of the cache.
-constexpr int64_t FOURIER_BUFFER = 1280;
+constexpr int64_t TILE_BUFFER = 1280;
 
 // A row of points along one axis of a tile's buffer: where its real and imaginary parts begin; the
 // second is -1 for a row of reals.
-struct FourierLine {
+struct TileLine {
     int32_t real, imaginary;
 };
-struct FourierAxis {
+struct TileAxis {
     int64_t points, step;  // how many, and their distance
+    int64_t taps;          // of the kernel
     int64_t later;         // points of the axes behind it
-    const FourierLine* lines;
+    const TileLine* lines;
     int64_t count;
 };
 // Three axes; the first of them have one point where there are fewer.
-struct FourierGrid {
-    FourierAxis axes[3];
+struct TileGrid {
+    TileAxis axes[3];
     int64_t points, slots;
+    bool is_fourier;
 };
-// Where a tile lies: point j of an axis, j < count, is position start + j * step, if that is one of
-// `size`.
+// What a tile holds: x, or a gradient that is read as one; a kernel; outputs' gradients, for the kernel's.
+enum class TileRole { data, kernel, delta };
+// What tiles hold of a grid: point j of an axis, j < count, of one that begins at position p is position
+// p + j * step, if that is one of `size`.
 struct TileView {
-    int64_t start[3], step[3], size[3], count[3];
+    int64_t step[3], size[3], count[3];
+};
+struct TilePlace {
+    int64_t position[3];
+};
+// Some tiles' places: first[0], first[step] ..
+struct TilePlaces {
+    const TilePlace* first;
+    int64_t count, step;
 };
 // Products of matrices, one in each slot. Distances are in floats.
-struct FourierProduct {
+struct SlotProduct {
     int64_t slots, tiles, lanes, channels, rows;
     int64_t weight_step, weight_slot;  // from channel to channel, from slot to slot
     int64_t x_step, x_slot;            // from tile to tile
@@ -291,19 +303,21 @@ struct Kernels {
     void (*convolution)(const Convolution&, const float* x, float* y, Share);
     void (*kernel_gradient)(const KernelGradient&, const float* x, const float* delta,
                             float* gradient, Share);
-    void (*fourier_tile)(const FourierGrid&, const TileView&, bool is_kernel, const float* x,
-                         int64_t step, int64_t floats, float* slots, int64_t slot_step);
-    void (*fourier_tile_by_lanes)(const FourierGrid&, const TileView&, const float* x,
+    void (*transform_tiles)(const TileGrid&, const TileView&, const TilePlaces&, TileRole,
+                            const float* x, int64_t step, int64_t floats, float* slots,
+                            int64_t tile_step, int64_t slot_step);
+    void (*transform_tile_by_lanes)(const TileGrid&, const TileView&, const TilePlace&, const float* x,
                                   int64_t step, int64_t channels, int64_t lanes, float* slots,
                                   int64_t slot_step, int64_t lane_step, float* scratch);
-    void (*fourier_tile_back)(const FourierGrid&, const TileView&, const float* slots,
-                              int64_t slot_step, int64_t floats, int64_t lanes, const float* bias,
-                              const float* residual, const Activation&, float* y, int64_t step);
-    void (*fourier_tile_added)(const FourierGrid&, const TileView&, const float* slots,
+    void (*write_tiles)(const TileGrid&, const TileView&, const TilePlaces&, const float* slots,
+                        int64_t tile_step, int64_t slot_step, int64_t floats, int64_t lanes,
+                        const float* bias, const float* residual, const Activation&, float* y,
+                        int64_t step);
+    void (*add_tile)(const TileGrid&, const TileView&, const TilePlace&, const float* slots,
                                int64_t slot_step, int64_t floats, float scale, float* gradient,
                                int64_t step);
-    void (*fourier_product)(const FourierProduct&, const float* weights, const float* x, float* y);
-    void (*fourier_outer)(const FourierProduct&, const float* x, const float* delta,
+    void (*slot_product)(const SlotProduct&, const float* weights, const float* x, float* y);
+    void (*slot_outer)(const SlotProduct&, const float* x, const float* delta,
                           float* gradient);
 
     void (*bias_gradient)(const float* delta, int64_t positions, int64_t channels, int64_t lanes,

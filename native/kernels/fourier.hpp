@@ -21,8 +21,8 @@
 //
 // Transforms run on whole vectors, images or channels side by side, so they are loops without
 // shuffles. They are those of real numbers along one axis after the other: a *line* is a row of points
-// along one axis, of reals, or of complex numbers in two places. native/fourier.cpp lists the lines
-// and cuts images into tiles; engine/fourier.py decides where it pays.
+// along one axis, of reals, or of complex numbers in two places. native/transformed.cpp lists the lines
+// and cuts images into tiles; engine/transforms.py decides where it pays.
 #pragma once
 
 // --- transforms of N reals, N = 1, 3, or twice such a number ---
@@ -32,14 +32,6 @@ template <int N>
 INLINE float cosine(int k) { return (float)__builtin_cos(6.283185307179586476925 * k / N); }
 template <int N>
 INLINE float sine(int k) { return (float)__builtin_sin(6.283185307179586476925 * k / N); }
-
-// Where a transform reads its points and the way back writes them: x[0], x[step] ..
-struct Points {
-    Vector* x;
-    int64_t step;
-    INLINE_MEMBER Vector read(int j) const { return x[j * step]; }
-    INLINE_MEMBER void write(int j, Vector v) const { x[j * step] = v; }
-};
 
 // Frequencies 0 .. N/2 of N points, every STEP-th from FIRST on; im[0] and, for even N, im[N/2] are zero
 // and not written.
@@ -160,75 +152,7 @@ INLINE void complex_inverse(const Vector* re, const Vector* im, const Points& x,
     real_inverse<N>(b_re, b_im, y);
 }
 
-// The real frequencies of a line of reals lie where its points were; the imaginary parts from N/2 on.
-template <int N, class Source>
-INLINE void transform_reals(const Source& source, const Points& x) {
-    Vector re[N / 2 + 1], im[N / 2 + 1];
-    real_transform<N>(source, re, im);
-#pragma GCC unroll 64
-    for (int k = 0; k <= N / 2; ++k) x.write(k, re[k]);
-#pragma GCC unroll 64
-    for (int k = 1; 2 * k < N; ++k) x.write(N / 2 + k, im[k]);
-}
-
-template <int N, class Sink>
-INLINE void inverse_reals(const Points& x, const Sink& sink) {
-    Vector re[N / 2 + 1], im[N / 2 + 1];
-#pragma GCC unroll 64
-    for (int k = 0; k <= N / 2; ++k) re[k] = x.read(k);
-#pragma GCC unroll 64
-    for (int k = 1; 2 * k < N; ++k) im[k] = x.read(N / 2 + k);
-    real_inverse<N>(re, im, sink);
-}
-
-template <int N>
-INLINE void transform_line(Vector* buffer, FourierLine line, int64_t step) {
-    const Points x = {buffer + line.real, step}, y = {buffer + line.imaginary, step};
-    if (line.imaginary < 0) return transform_reals<N>(x, x);
-    Vector re[N], im[N];
-    complex_transform<N>(x, y, re, im);
-#pragma GCC unroll 64
-    for (int k = 0; k < N; ++k) {
-        x.write(k, re[k]);
-        y.write(k, im[k]);
-    }
-}
-
-template <int N>
-INLINE void inverse_line(Vector* buffer, FourierLine line, int64_t step) {
-    const Points x = {buffer + line.real, step}, y = {buffer + line.imaginary, step};
-    if (line.imaginary < 0) return inverse_reals<N>(x, x);
-    Vector re[N], im[N];
-#pragma GCC unroll 64
-    for (int k = 0; k < N; ++k) {
-        re[k] = x.read(k);
-        im[k] = y.read(k);
-    }
-    complex_inverse<N>(re, im, x, y);
-}
-
 // --- slots ---
-
-// Writes and reads slots one after the other, whole vectors: what is behind a slot's last number is
-// written later, or nobody's.
-struct SlotWriter {
-    float* at;
-    int64_t step;
-    bool is_kernel;
-    INLINE_MEMBER void write(Vector v) {
-        store(at, v);
-        at += step;
-    }
-};
-struct SlotReader {
-    const float* at;
-    int64_t step;
-    INLINE_MEMBER Vector read() {
-        const Vector v = load(at);
-        at += step;
-        return v;
-    }
-};
 
 INLINE void write_factors(SlotWriter& slots, Vector re, Vector im) {
     const Vector total = re + im;
@@ -243,42 +167,91 @@ INLINE void read_product(SlotReader& slots, Vector* re, Vector* im) {
     *im = k1 - k3;
 }
 
-template <int N, class Source>
-INLINE void reals_to_slots(const Source& source, SlotWriter& slots) {
-    Vector re[N / 2 + 1], im[N / 2 + 1];
-    real_transform<N>(source, re, im);
-    slots.write(re[0]);
-    if constexpr (N > 1) slots.write(re[N / 2]);
-#pragma GCC unroll 64
-    for (int k = 1; 2 * k < N; ++k) write_factors(slots, re[k], im[k]);
-}
-
-template <int N, class Sink>
-INLINE void reals_from_slots(SlotReader& slots, const Sink& sink) {
-    Vector re[N / 2 + 1], im[N / 2 + 1];
-    re[0] = slots.read();
-    if constexpr (N > 1) re[N / 2] = slots.read();
-#pragma GCC unroll 64
-    for (int k = 1; 2 * k < N; ++k) read_product(slots, &re[k], &im[k]);
-    real_inverse<N>(re, im, sink);
-}
-
+// What happens to the lines of an axis of N points; as `WinogradForward` and `WinogradBack`.
 template <int N>
-INLINE void line_to_slots(Vector* buffer, FourierLine line, SlotWriter& slots) {
-    const Points x = {buffer + line.real, 1}, y = {buffer + line.imaginary, 1};
-    if (line.imaginary < 0) return reals_to_slots<N>(x, slots);
-    Vector re[N], im[N];
-    complex_transform<N>(x, y, re, im);
-#pragma GCC unroll 64
-    for (int k = 0; k < N; ++k) write_factors(slots, re[k], im[k]);
-}
+struct Fourier {
+    static constexpr int POINTS = N, READS = N;
 
-template <int N>
-INLINE void line_from_slots(Vector* buffer, FourierLine line, SlotReader& slots) {
-    const Points x = {buffer + line.real, 1}, y = {buffer + line.imaginary, 1};
-    if (line.imaginary < 0) return reals_from_slots<N>(slots, x);
-    Vector re[N], im[N];
+    // The real frequencies of a line of reals lie where its points were; the imaginary parts from N/2 on.
+    template <class Source>
+    INLINE_MEMBER void transform_reals(const Source& source, const Points& x) {
+        Vector re[N / 2 + 1], im[N / 2 + 1];
+        real_transform<N>(source, re, im);
 #pragma GCC unroll 64
-    for (int k = 0; k < N; ++k) read_product(slots, &re[k], &im[k]);
-    complex_inverse<N>(re, im, x, y);
-}
+        for (int k = 0; k <= N / 2; ++k) x.write(k, re[k]);
+#pragma GCC unroll 64
+        for (int k = 1; 2 * k < N; ++k) x.write(N / 2 + k, im[k]);
+    }
+
+    template <class Sink>
+    INLINE_MEMBER void inverse_reals(const Points& x, const Sink& sink) {
+        Vector re[N / 2 + 1], im[N / 2 + 1];
+#pragma GCC unroll 64
+        for (int k = 0; k <= N / 2; ++k) re[k] = x.read(k);
+#pragma GCC unroll 64
+        for (int k = 1; 2 * k < N; ++k) im[k] = x.read(N / 2 + k);
+        real_inverse<N>(re, im, sink);
+    }
+
+    INLINE_MEMBER void transform_line(Vector* buffer, TileLine line, int64_t step) {
+        const Points x = {buffer + line.real, step}, y = {buffer + line.imaginary, step};
+        if (line.imaginary < 0) return transform_reals(x, x);
+        Vector re[N], im[N];
+        complex_transform<N>(x, y, re, im);
+#pragma GCC unroll 64
+        for (int k = 0; k < N; ++k) {
+            x.write(k, re[k]);
+            y.write(k, im[k]);
+        }
+    }
+
+    INLINE_MEMBER void inverse_line(Vector* buffer, TileLine line, int64_t step) {
+        const Points x = {buffer + line.real, step}, y = {buffer + line.imaginary, step};
+        if (line.imaginary < 0) return inverse_reals(x, x);
+        Vector re[N], im[N];
+#pragma GCC unroll 64
+        for (int k = 0; k < N; ++k) {
+            re[k] = x.read(k);
+            im[k] = y.read(k);
+        }
+        complex_inverse<N>(re, im, x, y);
+    }
+
+    template <class Source>
+    INLINE_MEMBER void reals_to_slots(const Source& source, SlotWriter& slots) {
+        Vector re[N / 2 + 1], im[N / 2 + 1];
+        real_transform<N>(source, re, im);
+        slots.write(re[0]);
+        if constexpr (N > 1) slots.write(re[N / 2]);
+#pragma GCC unroll 64
+        for (int k = 1; 2 * k < N; ++k) write_factors(slots, re[k], im[k]);
+    }
+
+    template <class Sink>
+    INLINE_MEMBER void reals_from_slots(SlotReader& slots, const Sink& sink) {
+        Vector re[N / 2 + 1], im[N / 2 + 1];
+        re[0] = slots.read();
+        if constexpr (N > 1) re[N / 2] = slots.read();
+#pragma GCC unroll 64
+        for (int k = 1; 2 * k < N; ++k) read_product(slots, &re[k], &im[k]);
+        real_inverse<N>(re, im, sink);
+    }
+
+    INLINE_MEMBER void line_to_slots(Vector* buffer, TileLine line, SlotWriter& slots) {
+        const Points x = {buffer + line.real, 1}, y = {buffer + line.imaginary, 1};
+        if (line.imaginary < 0) return reals_to_slots(x, slots);
+        Vector re[N], im[N];
+        complex_transform<N>(x, y, re, im);
+#pragma GCC unroll 64
+        for (int k = 0; k < N; ++k) write_factors(slots, re[k], im[k]);
+    }
+
+    INLINE_MEMBER void line_from_slots(Vector* buffer, TileLine line, SlotReader& slots) {
+        const Points x = {buffer + line.real, 1}, y = {buffer + line.imaginary, 1};
+        if (line.imaginary < 0) return reals_from_slots(slots, x);
+        Vector re[N], im[N];
+#pragma GCC unroll 64
+        for (int k = 0; k < N; ++k) read_product(slots, &re[k], &im[k]);
+        complex_inverse<N>(re, im, x, y);
+    }
+};

@@ -95,6 +95,7 @@ class Plan:
     def take_profile(self) -> list[tuple[str, float, float]]: ...
 
 _Shape = tuple[int, int, int, int]  # taps, groups, channels, rows
+_Transform = tuple[bool, Sequence[int]]
 
 def load_images(plan: Plan, name: str, slot: int, x: int, size: int, repeats: bool) -> None: ...
 def store_images(plan: Plan, name: str, x: int, slot: int, size: int) -> None: ...
@@ -130,20 +131,20 @@ def kernel_gradient(
     unpool: TapTable | None = None,
     winner: int = -1,
 ) -> None: ...
-def fourier_kernel(
+def transformed_kernel(
     plan: Plan,
     name: str,
     slot: int,
     table: TapTable,
-    points: Sequence[int],
+    transform: _Transform,
     shape: _Shape,
     transposed: bool,
 ) -> int: ...
-def fourier_convolution(
+def transformed_convolution(
     plan: Plan,
     name: str,
     table: TapTable,
-    points: Sequence[int],
+    transform: _Transform,
     shape: _Shape,
     transposed: bool,
     weights: int,
@@ -154,11 +155,11 @@ def fourier_convolution(
     activation: Activation = Activation.linear,
     parameters: Sequence[float] = (),
 ) -> None: ...
-def fourier_kernel_gradient(
+def transformed_kernel_gradient(
     plan: Plan,
     name: str,
     table: TapTable,
-    points: Sequence[int],
+    transform: _Transform,
     shape: _Shape,
     x: int,
     delta: int,

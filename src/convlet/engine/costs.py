@@ -1,4 +1,4 @@
-"""What instructions cost the C++ core, estimated from shapes alone, for `lanes` and `fourier`.
+"""What instructions cost the C++ core, estimated from shapes alone, for `lanes` and `transforms`.
 
 The unit is a multiply-add of the best kernels. The constants were found by measurement
 (docs/experiments.md); nothing is measured at run time.

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from convlet.engine.costs import kernel_shape
-from convlet.engine.fourier import Tile, tile_for
 from convlet.engine.program import Instruction, Program
+from convlet.engine.transforms import Tile, tile_for
 from convlet.ops import TapTable
 
 # A kernel with so many times more weights than its layer has activations for one image: the
@@ -50,8 +50,8 @@ class Step:
         Whether it must wait until all images have come so far.
     by_winners : bool
         Whether a gradient is summed over the winners of a max pooling alone.
-    tile : tuple of int or None
-        For a convolution by the Fourier transform, the points of a tile along each axis.
+    tile : Tile or None
+        Of a convolution in transformed tiles.
     """
 
     instructions: tuple[Instruction, ...]
@@ -226,8 +226,8 @@ class _Fusion:
 
     def _pools_at_once(self, convolution: Instruction, pool: Instruction) -> bool:
         """Return whether a convolution can take the maxima of the windows behind it."""
-        by_fourier = self._tiles[convolution.writes[0]] is not None
-        return not by_fourier and self._is_apart(pool) and not self._is_depthwise(convolution)
+        in_tiles = self._tiles[convolution.writes[0]] is not None
+        return not in_tiles and self._is_apart(pool) and not self._is_depthwise(convolution)
 
     def _adds_at_once(self, convolution: Instruction, add: Instruction) -> bool:
         """Return whether the other term of a sum is there before the convolution.
@@ -283,7 +283,7 @@ class _Fusion:
                 continue
             if sums_over_batch(self._program, kernels[0]) or self._is_depthwise(kernels[0]):
                 continue
-            asked_for = kernels[0].attributes.get("algorithm") == "fft"
+            asked_for = kernels[0].attributes.get("algorithm") in ("fft", "winograd")
             if self._pays(pool, kernels[0]) and not asked_for:
                 # as fast as by Fourier transform in large batches, faster in small ones
                 self._tiles.update((i.writes[0], None) for i in readers)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import math
 
 from convlet.engine.costs import direct_cost
-from convlet.engine.fourier import fourier_cost
 from convlet.engine.fusion import Step, fuse
 from convlet.engine.program import Program
+from convlet.engine.transforms import transform_cost
 
 LANES = (1, 16, 32)
 """Numbers of images in a block. 64 was never ahead: its blocks outgrow the cache."""
@@ -60,6 +60,6 @@ def _cost_of_step(program: Program, step: Step, images: int, lanes: int, width: 
         channels = -(-largest[-1] // width) * width if lanes == 1 else largest[-1]
         return _POOL_ELEMENT * lanes * math.prod(largest[:-1]) * channels
     if step.tile is not None:
-        return fourier_cost(program, step.instructions[0], step.tile, images, lanes, width)
+        return transform_cost(program, step.instructions[0], step.tile, images, lanes, width)
     share = _BY_WINNERS if step.by_winners else 1.0
     return share * sum(direct_cost(program, i, lanes, width) for i in step.instructions)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from convlet import _native, arguments
-from convlet.engine.fourier import Tile, slots
 from convlet.engine.fusion import Step, fuse
 from convlet.engine.placement import aligned, heirs, place
 from convlet.engine.program import Instruction, Program
@@ -21,6 +20,7 @@ from convlet.engine.stages import WRITERS
 from convlet.engine.stages.convolution import TRANSPOSED
 from convlet.engine.stages.normalization import coefficients_of, write_statistics
 from convlet.engine.tables import native_identity, native_table, winner_type
+from convlet.engine.transforms import Tile
 
 # Stages that read each number once, where they write it, and may therefore write over what they
 # read.
@@ -421,10 +421,13 @@ class Lowering:
         is_transposed = instruction.operator in TRANSPOSED
         name = f"{instruction.layer}: transform kernel" + (" transposed" if is_transposed else "")
         kernel = self.slot(instruction.reads[1])
-        numbers = slots(tile) * self.size(instruction.reads[1])
-        what = "the kernel's transform, for algorithm 'fft'"
+        numbers = tile.slots * self.size(instruction.reads[1])
+        way = "fft" if tile.is_fourier else "winograd"
+        what = f"the kernel's transform, for algorithm {way!r}"
         arguments.bytes_fit_memory(instruction.layer, what, 4 * numbers)
-        memory = _native.fourier_kernel(self.plan, name, kernel, table, tile, shape, is_transposed)
+        memory = _native.transformed_kernel(
+            self.plan, name, kernel, table, tile, shape, is_transposed
+        )
         self.packed[instruction.writes[0]] = memory
         return memory
 

@@ -10,7 +10,9 @@ from convlet.engine import Buffer, Builder
 from convlet.layers.activation import activation_name, trace_activation
 from convlet.layers.layer import Shape
 from convlet.layers.window import WindowLayer
-from convlet.ops.fft import ALGORITHMS
+
+ALGORITHMS = ("auto", "direct", "fft", "winograd")
+WINOGRAD_TAPS = 5  # along an axis at most: what native/kernels/winograd.hpp has
 
 
 class WeightedWindow(WindowLayer):
@@ -169,10 +171,19 @@ class Conv(WeightedWindow):
                 self.owner, "filters", f"a multiple of groups ({self.groups})", self.filters
             )
         self.algorithm = arguments.choice(self.owner, "algorithm", algorithm, ALGORITHMS)
-        if self.algorithm == "fft" and (max(self.strides) > 1 or self.groups > 1):
+        self._check_algorithm()
+
+    def _check_algorithm(self) -> None:
+        by_tiles = self.algorithm in ("fft", "winograd")
+        if by_tiles and (max(self.strides) > 1 or self.groups > 1):
             raise ValueError(
-                f"{self.owner}: algorithm 'fft' needs strides and groups of 1, "
+                f"{self.owner}: algorithm {self.algorithm!r} needs strides and groups of 1, "
                 f"got strides={self.strides} and groups={self.groups}"
+            )
+        if self.algorithm == "winograd" and not 1 < max(self.window) <= WINOGRAD_TAPS:
+            raise ValueError(
+                f"{self.owner}: algorithm 'winograd' is for windows of 2 to {WINOGRAD_TAPS} taps "
+                f"along an axis, got kernel_size={self.window}"
             )
 
     def channels_of(self, input_shape: Shape) -> int:
@@ -255,11 +266,12 @@ class Conv1D(Conv):
         What the weights add to the loss.
     kernel_constraint, bias_constraint : str or Constraint, optional
         What the weights must be after every step of training.
-    algorithm : {"auto", "direct", "fft"}
-        Sums as they stand; by fast Fourier transform, which needs strides and groups of 1; or
-        whichever is estimated to be faster, from shapes and batch size, for predictions from shapes
-        alone. The FFT's errors are of the order of the largest numbers near by, and NaN and
-        infinity spread over everything near by.
+    algorithm : {"auto", "direct", "fft", "winograd"}
+        Sums as they stand; by fast Fourier transform, or by Winograd's filtering of windows of at
+        most 5 taps, which need strides and groups of 1; or whichever is estimated to be faster,
+        from shapes and batch size, for predictions from shapes alone. Both transforms' errors are
+        of the order of the largest numbers near by, and NaN and infinity spread over everything
+        near by. Winograd's is the C++ core's; the reference takes the sums as they stand.
     **kwargs
         ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from convlet import _native
-from convlet.engine.fourier import Tile
 from convlet.engine.fusion import Step
 from convlet.engine.stages.fused import fused
 from convlet.engine.tables import native_table
@@ -32,8 +31,8 @@ def convolution(lowering: Lowering, step: Step) -> None:
         lowering.buffer(last.writes[0]),
     )
     if step.tile is not None:
-        name = f"{step.name} {by_fourier(step.tile)}"
-        _native.fourier_convolution(lowering.plan, name, table, step.tile, *operands, **told)
+        name = f"{step.name} ({step.tile.name})"
+        _native.transformed_convolution(lowering.plan, name, table, step.tile, *operands, **told)
     else:
         _native.convolution(lowering.plan, step.name, table, *operands, **told)
 
@@ -90,9 +89,9 @@ def kernel_gradient(lowering: Lowering, step: Step) -> None:
         }
     table, shape = lowering.window(last)
     if step.tile is not None:
-        _native.fourier_kernel_gradient(
+        _native.transformed_kernel_gradient(
             lowering.plan,
-            f"{step.name} {by_fourier(step.tile)}",
+            f"{step.name} ({step.tile.name})",
             table,
             step.tile,
             shape,
@@ -139,11 +138,6 @@ def bias_gradient(lowering: Lowering, step: Step) -> None:
         lowering.gradient(instruction.writes[0]),
         *lowering.grid(delta),
     )
-
-
-def by_fourier(tile: Tile) -> str:
-    """Return what a stage's name says of a convolution by the Fourier transform."""
-    return f"(FFT, tiles of {' x '.join(map(str, tile))})"
 
 
 WRITERS: dict[str, Callable[[Lowering, Step], None]] = {

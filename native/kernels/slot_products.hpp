@@ -5,7 +5,7 @@
 // --- products ---
 
 template <int M, int V>
-static void product_of_lanes(const FourierProduct& a, const float* weights, const float* x,
+static void product_of_lanes(const SlotProduct& a, const float* weights, const float* x,
                              float* y) {
     Vector sums[M][V] = {};
     multiply_lanes<M, V>(sums, weights, a.weight_step, x, a.lanes, a.channels);
@@ -14,22 +14,23 @@ static void product_of_lanes(const FourierProduct& a, const float* weights, cons
 }
 
 template <int M, int V>
-static void product_of_rows(const FourierProduct& a, const float* weights, const float* x,
+static void product_of_rows(const SlotProduct& a, const float* weights, const float* x,
                             float* y) {
     Vector sums[M][V] = {};
-    for (int64_t k = 0; k < a.channels; ++k) {
+    int64_t k = 0;
+    do {  // at least once: otherwise GCC puts the sums into memory, and a fifth of the time there
         Vector row[V];
         for (int v = 0; v < V; ++v) row[v] = load(weights + k * a.weight_step + v * WIDTH);
         for (int m = 0; m < M; ++m) {
             const Vector value = broadcast(x[m * a.channels + k]);
             for (int v = 0; v < V; ++v) sums[m][v] = multiply_add(value, row[v], sums[m][v]);
         }
-    }
+    } while (++k < a.channels);
     for (int m = 0; m < M; ++m)
         for (int v = 0; v < V; ++v) store(y + m * a.y_step + v * WIDTH, sums[m][v]);
 }
 
-typedef void (*ProductFunction)(const FourierProduct&, const float*, const float*, float*);
+typedef void (*ProductFunction)(const SlotProduct&, const float*, const float*, float*);
 
 template <int M, int V>
 INLINE ProductFunction product_of_lanes_function(int64_t m) {
@@ -46,16 +47,18 @@ INLINE ProductFunction product_of_rows_column(int64_t m) {
 template <int V>
 INLINE ProductFunction product_of_rows_function(int64_t m, int64_t v) {
     if constexpr (V > 0)
-        return v == V ? product_of_rows_column<6, V>(m) : product_of_rows_function<V - 1>(m, v);
+        return v == V ? product_of_rows_column<V == 1 ? 12 : 6, V>(m)
+                      : product_of_rows_function<V - 1>(m, v);
     return nullptr;
 }
 
 // One slot: y[tile][row] = sum over channels of weights[channel][row] * x[tile][channel], the last
 // index of x and y being the lane.
-static void product_in_slot(const FourierProduct& a, const float* weights, const float* x,
+static void product_in_slot(const SlotProduct& a, const float* weights, const float* x,
                             float* y) {
     if (a.lanes == 1) {
-        const Tiles rows((a.rows + WIDTH - 1) / WIDTH, OUTER_VECTORS), tiles(a.tiles, 6);
+        const Tiles rows((a.rows + WIDTH - 1) / WIDTH, OUTER_VECTORS);
+        const Tiles tiles(a.tiles, a.rows <= WIDTH ? 12 : 6);  // sums enough to wait for none
         for (int64_t r = 0; r < rows.tiles; ++r)
             for (int64_t t = 0; t < tiles.tiles; ++t)
                 product_of_rows_function<OUTER_VECTORS>(tiles.size(t), rows.size(r))(
@@ -78,7 +81,7 @@ static void product_in_slot(const FourierProduct& a, const float* weights, const
     }
 }
 
-static void fourier_product(const FourierProduct& a, const float* weights, const float* x,
+static void slot_product(const SlotProduct& a, const float* weights, const float* x,
                             float* y) {
     for (int64_t s = 0; s < a.slots; ++s)
         product_in_slot(a, weights + s * a.weight_slot, x + s * a.x_slot, y + s * a.y_slot);
@@ -87,23 +90,28 @@ static void fourier_product(const FourierProduct& a, const float* weights, const
 // --- sums of products over tiles and images ---
 
 template <int I, int V>
-static void outer_in_slot(const FourierProduct& a, const float* x, const float* delta,
+static void outer_in_slot(const SlotProduct& a, const float* x, const float* delta,
                           float* gradient) {
     Vector sums[I][V] = {};
-    for (int64_t t = 0; t < a.tiles; ++t, x += a.x_step)
-        for (int64_t lane = 0; lane < a.lanes; ++lane, delta += a.y_step) {
+    int64_t t = 0;
+    do {
+        int64_t lane = 0;
+        do {
             Vector d[V];
             for (int v = 0; v < V; ++v) d[v] = load(delta + v * WIDTH);
             for (int i = 0; i < I; ++i) {
                 const Vector value = broadcast(x[i * a.lanes + lane]);
                 for (int v = 0; v < V; ++v) sums[i][v] = multiply_add(value, d[v], sums[i][v]);
             }
-        }
+            delta += a.y_step;
+        } while (++lane < a.lanes);
+        x += a.x_step;
+    } while (++t < a.tiles);
     for (int i = 0; i < I; ++i)
         for (int v = 0; v < V; ++v) store(gradient + i * a.weight_step + v * WIDTH, sums[i][v]);
 }
 
-typedef void (*OuterInSlot)(const FourierProduct&, const float*, const float*, float*);
+typedef void (*OuterInSlot)(const SlotProduct&, const float*, const float*, float*);
 
 template <int I, int V>
 INLINE OuterInSlot outer_in_slot_column(int64_t i) {
@@ -113,16 +121,16 @@ INLINE OuterInSlot outer_in_slot_column(int64_t i) {
 template <int V>
 INLINE OuterInSlot outer_in_slot_function(int64_t i, int64_t v) {
     if constexpr (V > 0)
-        return v == V ? outer_in_slot_column<OUTER_VALUES, V>(i)
+        return v == V ? outer_in_slot_column<V == 1 ? 2 * OUTER_VALUES : OUTER_VALUES, V>(i)
                       : outer_in_slot_function<V - 1>(i, v);
     return nullptr;
 }
 
 // gradient[channel][row] = sum over tiles and lanes of x[tile][channel][lane] * delta[tile][lane][row].
-static void fourier_outer(const FourierProduct& a, const float* x, const float* delta,
+static void slot_outer(const SlotProduct& a, const float* x, const float* delta,
                           float* gradient) {
-    const Tiles channels(a.channels, OUTER_VALUES);
     const Tiles rows((a.rows + WIDTH - 1) / WIDTH, OUTER_VECTORS);
+    const Tiles channels(a.channels, rows.tiles == 1 && rows.size(0) == 1 ? 2 * OUTER_VALUES : OUTER_VALUES);
     for (int64_t s = 0; s < a.slots; ++s)
         for (int64_t r = 0; r < rows.tiles; ++r)
             for (int64_t c = 0; c < channels.tiles; ++c)
