@@ -62,9 +62,12 @@ class _Estimator(BaseEstimator):
         tags.non_deterministic = self.seed is None
         return tags
 
-    def _train(self, x: np.ndarray, y: np.ndarray, outputs: int, activation: str) -> None:
+    def _train(
+        self, x: np.ndarray, y: np.ndarray, outputs: int, activation: str, sample_weight: Any
+    ) -> None:
         """Build a network for the data and train it."""
         owner = type(self).__name__
+        weights = _checked_weights(owner, sample_weight, len(x))
         seed = None if self.seed is None else arguments.integer(owner, "seed", self.seed, 0)
         epochs = arguments.integer(owner, "epochs", self.epochs)
         with random.seeded(seed):
@@ -78,6 +81,7 @@ class _Estimator(BaseEstimator):
                 batch_size=self.batch_size,
                 epochs=epochs,
                 verbose=self.verbose,
+                sample_weight=weights,
             )
         self.model_ = model
 
@@ -124,9 +128,24 @@ class _Estimator(BaseEstimator):
 
     def _output(self, X: Any) -> np.ndarray:
         """Return what the network gives for samples."""
-        check_is_fitted(self)
+        check_is_fitted(self, "model_")
         x = validate_data(self, X, allow_nd=True, reset=False)
         return self.model_.predict(self._for_model(x, self.model_), verbose=0)
+
+
+def _checked_weights(owner: str, value: Any, samples: int) -> np.ndarray | None:
+    """Return one weight for each sample, or None for none."""
+    if value is None:
+        return None
+    weights = arguments.numbers(owner, "sample_weight", value)
+    if weights.shape != (samples,):
+        raise ValueError(
+            f"{owner}: sample_weight must have a number for each of {samples} samples, got shape "
+            f"{weights.shape}"
+        )
+    if not weights.any():
+        raise ValueError(f"{owner}: sample_weight must not be zero for all samples")
+    return weights
 
 
 def _one_hidden_layer(shape: Shape, outputs: int, activation: str) -> Sequential:
@@ -192,7 +211,7 @@ class ConvletClassifier(ClassifierMixin, _Estimator):
     _default_loss = "sparse_categorical_crossentropy"
     _named = applications.BY_NAME
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train a new network.
 
         Parameters
@@ -201,6 +220,10 @@ class ConvletClassifier(ClassifierMixin, _Estimator):
             Samples: rows of features, images, signals.
         y : array_like of shape (n,)
             Labels of any kind that can be sorted.
+        sample_weight : array_like of shape (n,), optional
+            What each sample's loss is multiplied by, 1 by default. As in ``Model.fit``, a batch's
+            loss is divided by its number of samples, so weights twice as large are steps twice
+            as long.
 
         Raises
         ------
@@ -211,12 +234,13 @@ class ConvletClassifier(ClassifierMixin, _Estimator):
         """
         x, y = validate_data(self, X, y, allow_nd=True)
         check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__}: y must have at least two classes, got one class"
             )
-        self._train(x, labels, len(self.classes_), "softmax")
+        self._train(x, labels, len(classes), "softmax", sample_weight)
+        self.classes_ = classes  # with the network that knows them, if training came to its end
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -261,7 +285,7 @@ class ConvletRegressor(RegressorMixin, _Estimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train a new network.
 
         Parameters
@@ -270,6 +294,10 @@ class ConvletRegressor(RegressorMixin, _Estimator):
             Samples: rows of features, images, signals.
         y : array_like of shape (n,) or (n, targets)
             What to predict.
+        sample_weight : array_like of shape (n,), optional
+            What each sample's loss is multiplied by, 1 by default. As in ``Model.fit``, a batch's
+            loss is divided by its number of samples, so weights twice as large are steps twice
+            as long.
 
         Raises
         ------
@@ -279,9 +307,9 @@ class ConvletRegressor(RegressorMixin, _Estimator):
             If the training diverges.
         """
         x, y = validate_data(self, X, y, allow_nd=True, multi_output=True, y_numeric=True)
-        self._is_single = y.ndim == 1
         targets = y.reshape(len(y), -1)
-        self._train(x, targets, targets.shape[1], "linear")
+        self._train(x, targets, targets.shape[1], "linear", sample_weight)
+        self._is_single = y.ndim == 1
         return self
 
     def predict(self, X: Any) -> np.ndarray:
