@@ -1,10 +1,12 @@
 """Pipelines: what draws depend on, configurations, and what is handed over."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import convlet
 from convlet import augmentation, config
@@ -42,7 +44,7 @@ OF_IMAGES = [
     RandomErasing(fill_value=3.0),
     RandomBrightness(0.2),
     RandomContrast((0.1, 0.9)),
-    GaussianNoise(3.0),
+    GaussianNoise((1.0, 3.0)),
     Pipeline([RandomFlip(), Pipeline([RandomCrop(7, 6), RandomBrightness(0.1)])]),
 ]
 OF_SOUNDS = [RandomShift(0.2), RandomStretch((0.1, 0.2)), RandomGain(6), GaussianNoise(1.0)]
@@ -133,6 +135,28 @@ def test_one_s_own_stands_among_the_others():
     y = Pipeline([RandomFlip("vertical"), Negative(), RandomFlip("vertical")])(x, seed=2)
     known = [{image.tobytes(), image[::-1].tobytes()} for image in -x]
     assert all(image.tobytes() in two for image, two in zip(y, known, strict=True))
+
+
+class Tinted(Augmentation):
+    """One's own: a normal number for each sample and channel, added."""
+
+    def apply(self, samples, draws):
+        tint = draws.normal((samples.x.shape[-1],))
+        return replace(samples, x=samples.x + tint[:, None, None])
+
+
+def test_one_s_own_gets_normal_numbers():
+    x = np.zeros((500, 2, 3, 3), np.float32)
+    tint = Tinted()(x, seed=1)
+    assert (tint == tint[:, :1, :1]).all()
+    tint = tint[:, 0, 0]
+    assert tint.dtype == np.float32
+    assert stats.kstest(tint.ravel(), stats.norm().cdf).pvalue > 1e-3
+    assert abs(np.corrcoef(tint.T) - np.eye(3)).max() < 4 / math.sqrt(500)
+    np.testing.assert_array_equal(
+        Tinted()(x[:5], seed=1, indices=range(5, 10))[:, 0, 0], tint[5:10]
+    )
+    assert (Tinted()(x, seed=1, epoch=1)[:, 0, 0] != tint).any(axis=1).all()
 
 
 def test_mistakes_are_named():

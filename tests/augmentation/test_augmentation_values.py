@@ -68,8 +68,19 @@ def test_noise_is_normal(shape):
     assert abs(np.corrcoef(noise[1:], noise[:-1])[0, 1]) < 4 / math.sqrt(noise.size)
 
 
+def test_a_range_of_noise_is_drawn_from_for_each_sample():
+    x = samples(400, 20, 20, 1)
+    noise = GaussianNoise((1.0, 3.0))(x, seed=8) - x
+    deviations = noise.std(axis=(1, 2, 3))
+    assert stats.kstest(deviations, stats.uniform(1, 2).cdf).pvalue > 1e-3
+    # the level is drawn apart from the numbers that it multiplies
+    first = noise[:, 0, 0, 0] / deviations
+    assert abs(np.corrcoef(deviations, first)[0, 1]) < 4 / math.sqrt(len(x))
+    np.testing.assert_array_equal(GaussianNoise(0)(x), x)
+
+
 @pytest.mark.parametrize(
-    "layer", [GaussianNoise(0.7), RandomErasing(), RandomErasing(0.6, (0.3, 1), 3.0)]
+    "layer", [GaussianNoise((0.3, 0.7)), RandomErasing(), RandomErasing(0.6, (0.3, 1), 3.0)]
 )
 def test_the_core_draws_what_numpy_draws(layer, settings):
     x = samples(5, 9, 13, 2)
@@ -130,6 +141,8 @@ WRONG = [
     (lambda: RandomContrast(-0.1), "RandomContrast: factor must be a number of at least 0"),
     (lambda: RandomGain(1e9), "RandomGain: decibels must be a number of at least -120"),
     (lambda: GaussianNoise(-1), "GaussianNoise: stddev must be a number of at least 0"),
+    (lambda: GaussianNoise((0, -1)), "GaussianNoise: stddev must be a number of at least 0 and"),
+    (lambda: GaussianNoise((1, 2, 3)), r"GaussianNoise: stddev must be a number or a tuple of two"),
     (lambda: RandomErasing(2), "RandomErasing: factor must be a number of at least 0 and of at "
      "most 1, got 2"),
     (lambda: RandomErasing(fill_value="grey"), "RandomErasing: fill_value must be a finite number"),

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from convlet import arguments, random
-from convlet.augmentation.execution import Border, Draw, Field, parameter_words, warp
+from convlet.augmentation.execution import Border, Draw, Field, normals, parameter_words, warp
 from convlet.serialization import Configurable
 
 Range = tuple[float, float]
@@ -90,11 +90,24 @@ class Draws:
     uniform : ndarray, shape (n, 8)
         Numbers in (0, 1).
     draw : tuple of 3 int
-        The key of more.
+        The key of a displacement field.
+    numbers : ndarray of uint32, shape (n,)
+        The samples' numbers in the data set.
     """
 
     uniform: np.ndarray
     draw: Draw
+    numbers: np.ndarray
+
+    @property
+    def noise(self) -> Draw:
+        """The key of `normal`, so that its numbers are not those of ``uniform`` again."""
+        seed, epoch, number = self.draw
+        return seed, epoch, zlib.crc32(f"{number} noise".encode())
+
+    def normal(self, shape: Shape = ()) -> np.ndarray:
+        """Return standard normal numbers, float32 of shape (n, *shape); the same at each call."""
+        return normals(self.numbers, shape, self.noise)
 
     def between(self, column: int, ends: Range) -> np.ndarray:
         """Return the numbers of a column as numbers of a range."""
@@ -105,7 +118,8 @@ class Augmentation(Configurable):
     """An operation that distorts samples at random; the base of all of them.
 
     One's own gives `apply`: it gets the batch, whose samples are ``x``, and what is drawn for each
-    sample, ``draws.uniform``, and returns ``dataclasses.replace(samples, x=...)``.
+    sample, ``draws.uniform`` and ``draws.normal(shape)``, and returns
+    ``dataclasses.replace(samples, x=...)``.
 
     Attributes
     ----------
@@ -172,7 +186,9 @@ class Augmentation(Configurable):
         words = parameter_words(seed, epoch, numbers, samples.numbers)
         uniform = (words + 0.5) * 2.0**-32
         columns = zip(steps, numbers, uniform, strict=True)
-        drawn = [(step, Draws(u, (seed, epoch, number))) for step, number, u in columns]
+        drawn = [
+            (step, Draws(u, (seed, epoch, number), samples.numbers)) for step, number, u in columns
+        ]
         for group in _groups(drawn):
             first, draws = group[0]
             is_warp = isinstance(first, Geometric)
@@ -273,22 +289,28 @@ def _number(place: int, step: Augmentation) -> int:
 
 
 def _groups(drawn: list[_Drawn]) -> Iterator[list[_Drawn]]:
-    """Yield the steps one by one, those that make one warp together."""
+    """Yield the steps one by one; geometric ones of one border and one field at most together."""
     group: list[_Drawn] = []
+    border: Border | None = None
+    displaces = False
     for step, draws in drawn:
-        if group and not _is_one_warp([*(member for member, _ in group), step]):
+        if not isinstance(step, Geometric):
+            if group:
+                yield group
+            yield [(step, draws)]
+            group = []
+            continue
+        own = step.border()
+        clashes = border is not None and own is not None and own != border
+        if group and (clashes or (displaces and step.displaces)):
             yield group
             group = []
+        if not group:
+            border, displaces = None, False
         group.append((step, draws))
-    yield group
-
-
-def _is_one_warp(steps: list[Augmentation]) -> bool:
-    """Return whether steps have one border at most, and one displacement field."""
-    geometric = [step for step in steps if isinstance(step, Geometric)]
-    borders = {step.border() for step in geometric} - {None}
-    fields = sum(step.displaces for step in geometric)
-    return len(geometric) == len(steps) and len(borders) <= 1 and fields <= 1
+        border, displaces = own or border, displaces or step.displaces
+    if group:
+        yield group
 
 
 def _warped(samples: Samples, group: list[tuple[Any, Draws]]) -> Samples:

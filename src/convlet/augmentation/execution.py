@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,19 +98,14 @@ def _reaching(taps: np.ndarray, size: int) -> np.ndarray:
     return taps[beyond : len(taps) - beyond].astype(np.float32)
 
 
-def _normals(x: np.ndarray, images: np.ndarray, draw: Draw) -> np.ndarray:
-    """Return a standard normal number for each of an image's numbers."""
-    units = x[0].size
-    words = draw_words(images, -(-units // 4), draw)[:, :units]
-    return standard_normal(words).reshape(x.shape)
-
-
-def with_noise(x: np.ndarray, images: np.ndarray, draw: Draw, stddev: float) -> np.ndarray:
-    """Return the samples plus normal numbers of a standard deviation."""
+def normals(images: np.ndarray, shape: tuple[int, ...], draw: Draw) -> np.ndarray:
+    """Return standard normal numbers for images of a shape, float32 of shape (n, *shape)."""
+    y = np.zeros((len(images), *shape), np.float32)
     if not _is_native():
-        return (x + stddev * _normals(x, images, draw)).astype(np.float32)
-    y = np.empty_like(x)
-    _native.add_noise(x, y, images, draw, stddev, config.instruction_set(), config.threads())
+        units = math.prod(shape)
+        words = draw_words(images, -(-units // 4), draw)[:, :units]
+        return standard_normal(words).astype(np.float32).reshape(y.shape)
+    _native.add_noise(y, y, images, draw, 1.0, config.instruction_set(), config.threads())
     return y
 
 
@@ -138,7 +134,9 @@ def erased(
         numbers = (value is None, fill, high, low, high)
         _native.erase(y, images, boxes, draw, *numbers, config.instruction_set(), config.threads())
         return y
-    noise = None if value is not None else np.clip(_normals(x, images, draw) * high, low, high)
+    noise = (
+        None if value is not None else np.clip(normals(images, x.shape[1:], draw) * high, low, high)
+    )
     for n, (first_row, last_row, first_column, last_column) in enumerate(boxes.tolist()):
         box = (n, slice(first_row, last_row), slice(first_column, last_column))
         y[box] = value if noise is None else noise[box]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 
 from convlet import arguments
@@ -15,9 +13,10 @@ from convlet.augmentation.base import (
     factor_range,
     value_range_of,
 )
-from convlet.augmentation.execution import erased, with_noise
+from convlet.augmentation.execution import erased
 
 _LOUDEST = 120.0  # decibels, a factor of a million
+_LARGEST_STDDEV = 1e30  # its normal numbers are finite in float32
 
 
 def _per_sample(values: np.ndarray, samples: Samples) -> np.ndarray:
@@ -165,8 +164,8 @@ class GaussianNoise(Augmentation):
 
     Parameters
     ----------
-    stddev : float
-        Standard deviation, 0 or above.
+    stddev : float or tuple of 2 float
+        Standard deviation, from 0 to 1e30; of two, the range that each sample's is drawn from.
     seed : int, optional
         Tells apart the draws of equal operations.
 
@@ -178,14 +177,15 @@ class GaussianNoise(Augmentation):
 
     rank = None
 
-    def __init__(self, stddev: float, seed: int | None = None) -> None:
+    def __init__(self, stddev: float | Range, seed: int | None = None) -> None:
         super().__init__(seed)
-        largest = float(np.finfo(np.float32).max)
-        self.stddev = arguments.real(type(self).__name__, "stddev", stddev, 0, largest)
+        ends = stddev if isinstance(stddev, (tuple, list)) else (stddev, stddev)
+        self.stddev = factor_range(type(self).__name__, "stddev", ends, 0, _LARGEST_STDDEV)
 
     def apply(self, samples: Samples, draws: Draws) -> Samples:
         """Return the batch with noise."""
-        x = with_noise(samples.x, samples.numbers, draws.draw, self.stddev)
+        stddevs = _per_sample(draws.between(0, self.stddev), samples)
+        x = samples.x + stddevs * draws.normal(samples.x.shape[1:])
         return Samples(x, samples.y, samples.numbers)
 
 
@@ -241,7 +241,6 @@ class RandomErasing(Augmentation):
         scales = np.stack([draws.between(2, self.scale), draws.between(3, self.scale)], axis=1)
         boxes = boxes_in(samples.x.shape[1:3], np.sqrt(scales), draws.uniform[:, 4:6])
         boxes[~happens] = 0
-        seed, epoch, number = draws.draw
-        of_noise = (seed, epoch, zlib.crc32(f"{number} noise".encode()))  # not the boxes' own words
-        x = erased(samples.x, samples.numbers, boxes, of_noise, self.fill_value, self.value_range)
+        filling = self.fill_value, self.value_range
+        x = erased(samples.x, samples.numbers, boxes, draws.noise, *filling)
         return Samples(x, samples.y, samples.numbers)
