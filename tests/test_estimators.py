@@ -147,6 +147,15 @@ def test_a_one_hot_loss(digits):
     np.testing.assert_allclose(one_hot.predict_proba(x), sparse.predict_proba(x), atol=1e-6)
 
 
+@pytest.mark.parametrize("loss", ["categorical_focal_crossentropy", "mse", "categorical_hinge"])
+def test_every_other_loss_gets_one_hot_targets(digits, loss):
+    x, y = digits
+    estimator = ConvletClassifier(
+        dense, optimizer="adam", learning_rate=0.03, loss=loss, epochs=5, seed=0
+    )
+    assert estimator.fit(x, y).score(x, y) > 0.7
+
+
 @pytest.mark.parametrize("axes", [2, 3])
 def test_named_networks_take_images(digits, axes):
     x, y = digits
@@ -154,6 +163,16 @@ def test_named_networks_take_images(digits, axes):
     estimator = ConvletClassifier("small-lenet", epochs=1, seed=0).fit(images[:64], y[:64])
     assert estimator.model_.input_shape == (None, 8, 8, 1)
     assert estimator.predict(images[:5]).shape == (5,)
+
+
+def test_named_networks_take_series(digits):
+    x, y = digits
+    rows = x.reshape(len(x), -1)
+    estimator = ConvletClassifier("series-fcn", epochs=1, seed=0).fit(rows[:64], y[:64])
+    assert estimator.model_.input_shape == (None, 64, 1)
+    assert estimator.predict(rows[:5]).shape == (5,)
+    estimator.fit(x[:64], y[:64])
+    assert estimator.model_.input_shape == (None, 8, 8)
 
 
 # --- scikit-learn's tools ---

@@ -30,6 +30,7 @@ Shape = tuple[int, ...]
 Build = Callable[[Shape, int], Model]
 
 _HIDDEN_UNITS = 100  # as many as scikit-learn's own networks have by default
+_IMAGE_AXES, _SERIES_AXES = 3, 2  # rows, columns, channels; steps, channels
 
 
 class _Estimator(BaseEstimator):
@@ -73,17 +74,19 @@ class _Estimator(BaseEstimator):
         with random.seeded(seed):
             model = self._build(x.shape[1:], outputs, activation)
             model.compile(self._fresh_optimizer(), self.loss or self._default_loss)
-            if isinstance(model.loss, losses.CategoricalCrossentropy):
-                y = utils.to_categorical(y, outputs)
             model.fit(
                 self._for_model(x, model),
-                y,
+                self._targets_for(model, y),
                 batch_size=self.batch_size,
                 epochs=epochs,
                 verbose=self.verbose,
                 sample_weight=weights,
             )
         self.model_ = model
+
+    def _targets_for(self, model: Model, y: np.ndarray) -> np.ndarray:
+        """Return what was checked as the network's loss takes it."""
+        return y
 
     def _build(self, shape: Shape, outputs: int, activation: str) -> Model:
         """Return an uncompiled network, seen to have as many outputs as are needed."""
@@ -112,7 +115,10 @@ class _Estimator(BaseEstimator):
             known = f"one of {', '.join(map(repr, names))}, " if names else ""
             requirement = f"{known}a function of a sample's shape and the outputs, or None"
             raise arguments.invalid(type(self).__name__, "model", requirement, model)
-        return lambda shape, outputs, activation: names[model](_with_channels(shape), outputs)
+        axes = _SERIES_AXES if model in applications.SERIES else _IMAGE_AXES
+        return lambda shape, outputs, activation: names[model](
+            (*shape, 1) if len(shape) == axes - 1 else shape, outputs
+        )
 
     def _fresh_optimizer(self) -> optimizers.Optimizer:
         """Return an optimizer of one's own: parameters are read, never changed."""
@@ -122,7 +128,7 @@ class _Estimator(BaseEstimator):
         return optimizer
 
     def _for_model(self, x: np.ndarray, model: Model) -> np.ndarray:
-        """Return samples as the network takes them: named ones take images with channels."""
+        """Return samples as the network takes them: named ones take them with channels."""
         missing = len(model.input_shape) - x.ndim
         return x[..., np.newaxis] if isinstance(self.model, str) and missing == 1 else x
 
@@ -159,10 +165,6 @@ def _one_hidden_layer(shape: Shape, outputs: int, activation: str) -> Sequential
     )
 
 
-def _with_channels(shape: Shape) -> Shape:
-    return (*shape, 1) if len(shape) == 2 else shape
-
-
 class ConvletClassifier(ClassifierMixin, _Estimator):
     """A network that tells classes apart, as a scikit-learn classifier.
 
@@ -170,13 +172,15 @@ class ConvletClassifier(ClassifierMixin, _Estimator):
     ----------
     model : str, callable or None
         A key of ``convlet.applications.BY_NAME``, for images of rows x columns or rows x columns x
-        channels; a function of a sample's shape and the number of classes that returns a model
-        whose last layer is a softmax; or None for one hidden layer of 100 units with relu, for
-        samples of any shape. Functions are not copied: each call must return a new model.
+        channels, or for series of steps or steps x channels; a function of a sample's shape and
+        the number of classes that returns a model whose last layer is a softmax; or None for one
+        hidden layer of 100 units with relu, for samples of any shape. Functions are not copied:
+        each call must return a new model.
     optimizer : str or Optimizer, default "sgd"
         As for ``Model.compile``.
     loss : str, Loss or None
-        As for ``Model.compile``; by default sparse categorical cross-entropy.
+        As for ``Model.compile``; by default sparse categorical cross-entropy, which takes labels.
+        Every other loss gets them one-hot.
     learning_rate : float or None
         In place of the optimizer's own.
     epochs : int, default 10
@@ -242,6 +246,12 @@ class ConvletClassifier(ClassifierMixin, _Estimator):
         self._train(x, labels, len(classes), "softmax", sample_weight)
         self.classes_ = classes  # with the network that knows them, if training came to its end
         return self
+
+    def _targets_for(self, model: Model, y: np.ndarray) -> np.ndarray:
+        """Return labels, one-hot unless the network's loss takes them as they are."""
+        if isinstance(model.loss, losses.SparseCategoricalCrossentropy):
+            return y
+        return utils.to_categorical(y, model.output_shape[-1])
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class, in the order of ``classes_``: (n, n_classes)."""

@@ -30,7 +30,7 @@ def test_speed(convlet):
         "matrices, in this run\n\n"
         rf"Time:     {NUMBER} ms a step, the median of 2; "
         rf"half of them took {NUMBER} to {NUMBER} ms\n"
-        rf"Images:   {NUMBER} a second\n"
+        rf"Samples:  {NUMBER} a second\n"
         rf"Speed:    {NUMBER} GFLOP/s, {NUMBER} GFLOP a step, \d+% of the peak on 1 thread\n",
         result.output,
     )

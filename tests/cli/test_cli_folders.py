@@ -122,8 +122,21 @@ def test_folder_of_sounds(convlet, folder):
     result = convlet("predict", "tones.safetensors", "tones/low/1.wav")
     assert result.output.startswith("tones/low/1.wav  low ")
 
-    result = convlet("train", "tones")
+
+def test_folder_of_sounds_and_a_new_network(convlet, folder):
+    pytest.importorskip("soundfile")
+    for number in range(6):
+        write_sound(folder / f"tones/low/{number}.wav", -8000 - 100 * number, frames=60)
+        write_sound(folder / f"tones/up/{number}.wav", 8000 + 100 * number, frames=50)
+    result = convlet("train", "tones", "--seed", 0, "--epochs", 20, "--augment")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "tones, 12 samples of 60 x 1 to train on" in result.output
+    assert "\nNetwork:  series-fcn, seed 0, " in result.output
+    assert ", samples distorted\n" in result.output
+    result = convlet("predict", "tones.safetensors", "tones/low/1.wav", "tones/up/2.wav")
+    assert re.fullmatch(r"tones/low/1.wav  low .*\ntones/up/2.wav  up .*\n", result.output)
+    result = convlet("train", "tones", "--model", "small-lenet")
     assert result.stderr == (
-        "Error: tones: the networks known by name take images, samples of shape rows x columns or "
-        "rows x columns x channels; here samples have shape 40 x 1\n"
+        "Error: tones: small-lenet takes images, samples of shape rows x columns or rows x columns "
+        "x channels; here samples have shape 60 x 1\n"
     )

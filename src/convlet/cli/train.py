@@ -17,14 +17,17 @@ import click
 from convlet import NonFiniteLossError, applications, optimizers, utils
 from convlet.augmentation import (
     Augmentation,
+    RandomGain,
     RandomRotation,
+    RandomShift,
+    RandomStretch,
     RandomTranslation,
     RandomZoom,
 )
 from convlet.callbacks import Callback, EarlyStopping, ProgressBar
 from convlet.cli import network, output
 from convlet.cli.checkpoint import Resumption, open_checkpoint
-from convlet.cli.data import give_names, open_data, targets_for
+from convlet.cli.data import SERIES_AXES, give_names, open_data, targets_for
 from convlet.cli.evaluate import print_scores
 from convlet.cli.options import INTERRUPTED, SEEDS, FiniteRange, ImageSize, examples, lines
 from convlet.cli.report import console, counted, duration, size
@@ -64,7 +67,7 @@ class _Course:
     "--model",
     metavar="NAME|FILE",
     help=f"Network to train, by its name (see below), or a {network.FILE} to go on with. By "
-    "default what suits the images' size.",
+    "default what suits the samples' size.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="How often to go through the samples.")
 @click.option("--batch-size", type=click.IntRange(1), help="Samples in a step.")
@@ -92,8 +95,9 @@ class _Course:
 @click.option(
     "--augment",
     is_flag=True,
-    help="Distort each image anew in every epoch: turned by up to 10 degrees, moved and zoomed by "
-    "up to a tenth of its size.",
+    help="Distort each sample anew in every epoch: images turned by up to 10 degrees, moved and "
+    "zoomed by up to a tenth of their size; sounds moved by up to a tenth of their length, up to "
+    "15 % faster or slower, up to 6 dB louder or softer.",
 )
 @click.option(
     "--patience",
@@ -141,11 +145,12 @@ def train(
     DATA is the word digits (handwritten digits of 8x8 pixels, from scikit-learn), mnist,
     fashion-mnist, kmnist, cifar10, cifar100 or fsdd (spoken digits), which are downloaded once; a
     folder of images or of WAV files; a folder with the four files of MNIST; or a .npz file with
-    x_train, y_train, x_test and y_test, or x and y.
+    x_train, y_train, x_test and y_test, or x and y, of images or of series of numbers.
 
     A folder has a sub-folder for each class, in it or in its sub-folders train and test; or a table
     labels.csv with a file and a label in each line. Images that differ in size need --image-size.
-    WAV files, of one sampling rate, need a network from a file, which says their length.
+    WAV files, of one sampling rate, are brought to the length of the longest, or to that which a
+    network from a file takes.
 
     Epochs, batch size, learning rate and momentum have defaults that suit the network; one from a
     file keeps the optimizer, the learning rate and the momentum that it was trained with. Ctrl-C
@@ -175,7 +180,7 @@ def train(
         epochs=epochs or recipe.epochs,
         batch_size=batch_size or recipe.batch_size,
         validation_split=validation_split,
-        augmentation=_distortions() if augment else None,
+        augmentation=_distortions(data) if augment else None,
         patience=patience,
         path=path,
         resumption=resumption,
@@ -207,8 +212,10 @@ def _check_test_part(model: Any, data: DataSet) -> None:
         check_samples(f"{data.name} (test part)", data.x_test, y_test, None, model)
 
 
-def _distortions() -> list[Augmentation]:
-    """Return what suits most images of things that are seen one way up."""
+def _distortions(data: DataSet) -> list[Augmentation]:
+    """Return what suits most sounds, or most images of things that are seen one way up."""
+    if data.x_train.ndim - 1 == SERIES_AXES:
+        return [RandomStretch(0.15), RandomShift(0.1), RandomGain(6)]
     return [
         RandomRotation(10 / 360, fill_mode="nearest"),
         RandomZoom(0.1, fill_mode="nearest"),
@@ -231,7 +238,7 @@ def _new(
             f"{name!r} is neither {', '.join(applications.BY_NAME)} nor a {network.FILE}.",
             param_hint="'--model'",
         )
-    data = open_data(source, image_size=image_size)
+    data = open_data(source, None, image_size, network.axes_for(name))
     utils.set_random_seed(seed)
     return network.new(name, data, learning_rate, momentum, optimizer), data
 
@@ -260,7 +267,7 @@ def _announce(course: _Course, origin: str) -> None:
         f"{size(data.x_train.shape[1:])} to train on, {tests}, {model.output_shape[-1]} classes\n"
         f"Network:  {origin}, {model.count_params():,} parameters\n"
         f"Training: {counted(course.epochs, 'epoch')}, {settings}"
-        + (", images distorted" if course.augmentation else "")
+        + (", samples distorted" if course.augmentation else "")
     )
     if course.path.exists():
         click.echo(f"Output:   {course.path}, in place of the file that is there")

@@ -132,4 +132,5 @@ def _of_waveforms(data: _Parts, name: str) -> DataSet:
         class_names=mnist.CLASS_NAMES,
         preprocessing=None,
         name=name,
+        sampling_rate=fsdd.SAMPLE_RATE,
     )
