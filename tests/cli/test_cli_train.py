@@ -12,6 +12,7 @@ import pytest
 
 from convlet import Sequential, layers, load_model, optimizers
 from convlet.cli import network
+from convlet.cli.data import first_samples, open_data
 from convlet.preprocessing import Preprocessing
 
 pytest_plugins = ("cli_fixtures",)
@@ -141,6 +142,21 @@ def test_options_change_a_saved_network(convlet, trained):
     assert (settings["learning_rate"], settings["momentum"]) == (0.5, 0.0)
     assert load_model("halves.safetensors").state.slots == {}
     assert load_model("halves.safetensors").state.iterations == 6 * 2 + 8
+
+
+def test_samples_that_come_class_by_class_are_mixed(arrays):
+    order = np.argsort(arrays["y_train"], kind="stable")
+    x, y = arrays["x_train"][order], arrays["y_train"][order]
+    np.savez("ordered.npz", x=x, y=y)
+    data = first_samples(open_data("ordered.npz"), None)
+    assert 8 < data.y_train[:32].sum() < 24  # half of them: the first part would have none
+    images = {image.tobytes(): label for image, label in zip(x, y, strict=True)}
+    for image, label in zip(data.x_train, data.y_train, strict=True):
+        assert images.pop(image.tobytes()) == label
+    some = first_samples(open_data("ordered.npz"), 10)
+    np.testing.assert_array_equal(some.x_train, data.x_train[:10])
+    some = first_samples(open_data("halves.npz"), 10)
+    np.testing.assert_array_equal(some.y_train, arrays["y_train"][:10])
 
 
 def test_validation_and_limit(convlet):

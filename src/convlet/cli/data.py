@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from convlet import preprocessing
+from convlet import preprocessing, random
 from convlet.cli.report import size, warn
 from convlet.datasets import DataSet, open_dataset
 from convlet.losses import SparseCategoricalCrossentropy
@@ -75,6 +75,18 @@ def open_data(
     if data.preprocessing is None:
         data = replace(data, preprocessing=_preprocessing_of_bytes(data.x_train))
     return data if model is None else _numbered_as(model, data)
+
+
+def first_samples(data: DataSet, limit: int | None) -> DataSet:
+    """Return the data with so many to train on; None for all.
+
+    If they come class by class, they are mixed before, so that a part of them is a fair one.
+    """
+    x, y = data.x_train, data.y_train
+    if not (np.diff(y) < 0).any():
+        order = random.generator(0).permutation(len(y))
+        x, y = x[order], y[order]
+    return replace(data, x_train=x[:limit], y_train=y[:limit])
 
 
 def _numbered_as(model: Any, data: DataSet) -> DataSet:

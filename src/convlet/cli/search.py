@@ -18,7 +18,7 @@ from rich.table import Table
 
 from convlet import NonFiniteLossError, applications, optimizers
 from convlet.cli import grid, network, output
-from convlet.cli.data import open_data
+from convlet.cli.data import first_samples, open_data
 from convlet.cli.grid import Trial
 from convlet.cli.options import INTERRUPTED, SEEDS, FiniteRange, examples, lines
 from convlet.cli.report import console, counted, duration, size
@@ -186,7 +186,7 @@ def _prepare(
     """Return what is searched, and the network's name."""
     from convlet.estimators import ConvletClassifier
 
-    x, y = data.x_train[:limit], data.y_train[:limit]
+    some = first_samples(data, limit)
     build = network.architecture(model, data)
     shown = network.new(model, data, None, None)  # refuses what will not do; draws no weights
     recipe = network.recipe_for(shown)
@@ -197,20 +197,19 @@ def _prepare(
         batch_size=recipe.batch_size,
         seed=seed,
     )
-    (x_train, x_val), (y_train, y_val) = _split(x, y, validation_split, seed, data.name)
+    (x_train, x_val), (y_train, y_val) = _split(some, validation_split, seed)
     return _Search(estimator, param, (x_train, y_train), (x_val, y_val)), shown.name
 
 
-def _split(
-    x: np.ndarray, y: np.ndarray, share: float, seed: int, name: str
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _split(data: DataSet, share: float, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return samples and labels, each for training and for validation, with classes shared out."""
     from sklearn.model_selection import train_test_split
 
+    x, y = data.x_train, data.y_train
     judged = round(share * len(y))
     if not 1 <= judged < len(y):
         raise ValueError(
-            f"{name}: --validation-split must leave samples on both sides, got {share:g} of "
+            f"{data.name}: --validation-split must leave samples on both sides, got {share:g} of "
             f"{counted(len(y), 'sample')}"
         )
     _, counts = np.unique(y, return_counts=True)

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from convlet.augmentation import (
 from convlet.callbacks import Callback, EarlyStopping, ProgressBar
 from convlet.cli import network, output
 from convlet.cli.checkpoint import Resumption, open_checkpoint
-from convlet.cli.data import SERIES_AXES, give_names, open_data, targets_for
+from convlet.cli.data import SERIES_AXES, first_samples, give_names, open_data, targets_for
 from convlet.cli.evaluate import print_scores
 from convlet.cli.options import INTERRUPTED, SEEDS, FiniteRange, ImageSize, examples, lines
 from convlet.cli.report import console, counted, duration, size
@@ -152,6 +152,9 @@ def train(
     WAV files, of one sampling rate, are brought to the length of the longest, or to that which a
     network from a file takes.
 
+    Samples that come class by class are mixed, so that --limit and --validation-split take fair
+    parts of them.
+
     Epochs, batch size, learning rate and momentum have defaults that suit the network; one from a
     file keeps the optimizer, the learning rate and the momentum that it was trained with. Ctrl-C
     stops after the current step and saves what has been learned; with --resume, even a run that was
@@ -176,7 +179,7 @@ def train(
     recipe = network.recipe_for(trained)
     course = _Course(
         model=trained,
-        data=replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit]),
+        data=first_samples(data, limit),
         epochs=epochs or recipe.epochs,
         batch_size=batch_size or recipe.batch_size,
         validation_split=validation_split,
