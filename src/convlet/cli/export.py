@@ -19,7 +19,7 @@ from convlet.cli.options import examples
 def export(model: str, file: str) -> None:
     """Write the network in MODEL as an ONNX file, for onnxruntime and other tools.
 
-    MODEL is a .safetensors file. FILE ends in .onnx; if it exists it is replaced. It is written
+    MODEL is a .safetensors or a .keras file. FILE ends in .onnx; if it exists it is replaced. It is written
     once onnxruntime has computed from it what convlet computes.
     """
     load_model(model).export(file)
