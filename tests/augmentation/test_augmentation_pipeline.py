@@ -159,6 +159,58 @@ def test_one_s_own_gets_normal_numbers():
     assert (Tinted()(x, seed=1, epoch=1)[:, 0, 0] != tint).any(axis=1).all()
 
 
+class Halved(Augmentation):
+    """One's own, of another type and not in one piece."""
+
+    def apply(self, samples, draws):
+        return replace(samples, x=samples.x.astype(np.float64).transpose(0, 2, 1, 3) / 2)
+
+
+def test_one_s_own_may_give_any_type_and_order():
+    x = np.random.default_rng(0).uniform(1, 2, (6, 8, 8, 1)).astype(np.float32)
+    rest = [RandomErasing((1, 1), (0.3, 0.3), 0.0), RandomRotation((0.25, 0.25))]
+    halved = np.ascontiguousarray(x.transpose(0, 2, 1, 3)) / 2
+    y = Pipeline([Halved(), *rest])(x, seed=3)
+    assert y.dtype == np.float32
+    assert (y == 0).any(axis=(1, 2, 3)).all()
+    assert (y[y > 0.01] >= 0.49).all()
+    np.testing.assert_allclose(Pipeline([Halved(), rest[1]])(x), rest[1](halved), atol=1e-6)
+
+
+class Wrong(Augmentation):
+    """One's own that gives what it is told to."""
+
+    def __init__(self, given):
+        super().__init__()
+        self.given = given
+
+    def apply(self, samples, draws):
+        return self.given(samples)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda samples: None, r"the samples, dataclasses.replace\(samples, x=...\), got None"),
+        (lambda samples: replace(samples, x=samples.x[:, ::2]), r"x of shape \(12, 8, 9, 2\), got"),
+        (
+            lambda samples: replace(samples, y=samples.y[:, :3]),
+            r"y of shape \(12, 12\), got \(12, 3",
+        ),
+    ],
+)
+def test_what_one_s_own_gives_is_looked_at(given, message):
+    with pytest.raises(ValueError, match=f"^Wrong: apply must return {message}"):
+        Pipeline([RandomFlip(), Wrong(given)])(samples_for(OF_IMAGES[0]), np.eye(12), seed=1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_too_large_becomes_infinite_without_a_warning():
+    x = np.full((1, 3, 3, 1), 3e38)
+    assert RandomGain((120, 120))(x).max() == np.inf
+    RandomContrast(0.5)(x)
+
+
 def test_mistakes_are_named():
     x = samples_for(OF_IMAGES[0])
     flip = RandomFlip()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -189,10 +189,10 @@ class Augmentation(Configurable):
         drawn = [
             (step, Draws(u, (seed, epoch, number), samples.numbers)) for step, number, u in columns
         ]
-        for group in _groups(drawn):
-            first, draws = group[0]
-            is_warp = isinstance(first, Geometric)
-            samples = _warped(samples, group) if is_warp else first.apply(samples, draws)
+        with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: infinite
+            for group in _groups(drawn):
+                is_warp = isinstance(group[0][0], Geometric)
+                samples = _warped(samples, group) if is_warp else _applied(samples, *group[0])
         return samples
 
     def steps(self) -> list[Augmentation]:
@@ -311,6 +311,22 @@ def _groups(drawn: list[_Drawn]) -> Iterator[list[_Drawn]]:
         border, displaces = own or border, displaces or step.displaces
     if group:
         yield group
+
+
+def _applied(samples: Samples, step: Augmentation, draws: Draws) -> Samples:
+    """Return a batch after a step of one's own or of ours, seen to be what the next one takes."""
+    after = step.apply(samples, draws)
+    owner = f"{type(step).__name__}: apply must return"
+    if not isinstance(after, Samples):
+        raise ValueError(f"{owner} the samples, dataclasses.replace(samples, x=...), got {after!r}")
+    shape = (len(samples.x), *step.output_shape(samples.x.shape[1:]))
+    if np.shape(after.x) != shape:
+        raise ValueError(f"{owner} x of shape {shape}, got {np.shape(after.x)}")
+    before, now = (getattr(part.y, "shape", None) for part in (samples, after))
+    if now != before:
+        raise ValueError(f"{owner} y of shape {before}, got {now}")
+    x = np.ascontiguousarray(after.x, np.float32)
+    return after if x is after.x else replace(after, x=x)
 
 
 def _warped(samples: Samples, group: list[tuple[Any, Draws]]) -> Samples:

@@ -19,8 +19,8 @@ from convlet.cli.options import examples
 def export(model: str, file: str) -> None:
     """Write the network in MODEL as an ONNX file, for onnxruntime and other tools.
 
-    MODEL is a .safetensors or a .keras file. FILE ends in .onnx; if it exists it is replaced. It is written
-    once onnxruntime has computed from it what convlet computes.
+    MODEL is a .safetensors or a .keras file. FILE ends in .onnx; if it exists it is replaced. It is
+    written once onnxruntime has computed from it what convlet computes.
     """
     load_model(model).export(file)
     click.echo(f"Exported to {file} ({Path(file).stat().st_size / 1024:,.0f} KB)")
