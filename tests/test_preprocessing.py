@@ -334,6 +334,15 @@ class TestDamagedImages:
         with refuses(path, self.MESSAGE):
             RGB.load_image(path)
 
+    def test_memory_that_is_not_there(self, save, monkeypatch):
+        def fail(*arguments, **options):
+            raise MemoryError("16 GB")
+
+        path = save(LEVELS)
+        monkeypatch.setattr(Image, "open", fail)
+        with pytest.raises(MemoryError, match="16 GB"):  # not: the file is damaged
+            RGB.load_image(path)
+
     @pytest.mark.parametrize("limit", [5, 2], ids=["warning", "error"])
     def test_decompression_bomb(self, save, monkeypatch, limit):
         path = save(LEVELS)

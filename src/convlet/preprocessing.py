@@ -206,6 +206,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 yield opened
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise ValueError(f"{path}: the image is too large to be decoded safely") from error
+        except MemoryError:
+            raise  # which says nothing about the file
         except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
             raise ValueError(
                 f"{path}: the file is damaged or not one of {', '.join(_FORMATS)}"
