@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
@@ -30,15 +31,31 @@ def test_a_metric_goes_on_from_its_state(name: str):
     before = {key: np.copy(value) for key, value in state.items()}
     second.update_state(ANSWERS, PREDICTIONS)  # what it had is forgotten
     (fresh := ALL[name]()).set_state(state)
-    if name != "AveragePrecision":  # its state grows with the samples
-        second.set_state(state)
-    for metric in (fresh, second) if name != "AveragePrecision" else (fresh,):
+    second.set_state(state)
+    for metric in (fresh, second):
         metric.update_state(ANSWERS[3:], PREDICTIONS[3:], WEIGHTS[3:])
         np.testing.assert_allclose(metric.result(), expected, rtol=1e-12)
     for key, value in state.items():  # it is a copy
         np.testing.assert_array_equal(value, before[key])
     for key, value in first.get_state().items():
         np.testing.assert_array_equal(value, before[key])
+
+
+@pytest.mark.parametrize("metric", [AveragePrecision(), F1Score(), R2Score(None)], ids=repr)
+def test_a_state_of_another_number_of_labels_replaces_what_was_gathered(metric: Metric):
+    first = copy.deepcopy(metric)
+    expected = first(ANSWERS, PREDICTIONS)
+    metric.update_state(ANSWERS[:, :2], PREDICTIONS[:, :2])
+    metric.set_state(first.get_state())
+    np.testing.assert_array_equal(metric.result(), expected)
+
+
+def test_a_call_takes_in_a_batch_and_returns_the_result_so_far():
+    mean, precision = metrics.Mean(), metrics.Precision()
+    assert mean([1.0, 2.0]) == 1.5
+    assert mean([6.0], sample_weight=[2.0]) == 3.75  # (1 + 2 + 2 * 6) / (1 + 1 + 2)
+    assert precision([1, 0], [0.9, 0.8], [3.0, 1.0]) == 0.75
+    assert precision.result() == 0.75
 
 
 def test_the_other_metrics_have_a_state_too():
@@ -65,6 +82,11 @@ def test_a_state_that_does_not_fit_changes_nothing():
     with pytest.raises(ValueError, match="the state's weight must be"):
         metric.set_state({"total": 7.0, "weight": [1.0]})
     assert metric.result() == 2.0
+    score = F1Score()
+    expected = score(ANSWERS, PREDICTIONS)
+    with pytest.raises(ValueError, match=r"the state's targets must have the shape \(any\), got"):
+        score.set_state({**score.get_state(), "targets": np.zeros((2, 2))})
+    np.testing.assert_array_equal(score.result(), expected)
 
 
 def test_labels_of_another_number_than_before():

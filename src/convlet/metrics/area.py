@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from convlet import arguments, ops
-from convlet.losses.targets import as_predictions, dense_targets, spread_weights
-from convlet.metrics.base import Metric
+from convlet.metrics.base import Metric, check_last_axis, dense_batch
 from convlet.metrics.thresholds import ThresholdMetric, evenly_spaced, ratio
 
 _BEYOND = 1e-7  # Keras's: the outer thresholds are this far outside of [0, 1]
@@ -193,20 +192,13 @@ class AveragePrecision(Metric):
     def update_state(self, y_true: object, y_pred: object, sample_weight: object = None) -> None:
         """Take in a batch; see ``ThresholdMetric.update_state``."""
         owner = "AveragePrecision"
-        predictions = as_predictions(owner, y_pred)
-        says_yes = dense_targets(y_true, predictions.shape, owner) != 0
-        weights = np.ones(predictions.shape[:-1], np.float32)
-        if sample_weight is not None:
-            weights = spread_weights(sample_weight, weights.shape, np.float32, owner)
-        labels = predictions.shape[-1]
+        targets, scores, weights = dense_batch(owner, y_true, y_pred, sample_weight, np.float32)
+        labels = scores.shape[-1]
         known = self._waiting[0][0].shape[1] if self._waiting else self._scores.shape[1]
-        if known not in (0, labels):
-            raise ValueError(
-                f"{owner}: y_pred must have {known} labels along the last axis, got {labels}"
-            )
-        flat = predictions.reshape(-1, labels), says_yes.reshape(-1, labels), weights.ravel()
+        check_last_axis(owner, known, labels)
+        scores, says_yes = scores.reshape(-1, labels), (targets != 0).reshape(-1, labels)
         # copies: the caller may write into its arrays
-        self._waiting.append((flat[0].copy(), flat[1], flat[2].copy()))
+        self._waiting.append((scores.copy(), says_yes, weights.ravel().copy()))
 
     def _gather(self) -> None:
         """Put what waits behind what was gathered."""

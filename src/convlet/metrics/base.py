@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 
 from convlet import arguments
 from convlet.losses.base import Loss, quietly
-from convlet.losses.targets import as_floats, as_predictions, spread_weights
+from convlet.losses.targets import as_floats, as_predictions, dense_targets, spread_weights
 from convlet.serialization import Configurable, object_name
 
 
 class Metric(Configurable):
-    """The base of all metrics; one's own defines the three methods.
+    """The base of all metrics; one's own defines ``update_state``, ``result`` and ``reset_state``.
+
+    Called, a metric takes in a batch and returns the result so far.
 
     What a metric has gathered can be handed out and taken back, so that a run may go on in another
     process: ``get_state`` and ``set_state``. For that a class names, in ``state_names``, what it
@@ -33,6 +36,11 @@ class Metric(Configurable):
     def __init__(self, name: str | None = None) -> None:
         self.name = object_name(self, name)
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take in a batch as ``update_state`` does, and return the metric of all so far."""
+        self.update_state(*args, **kwargs)
+        return self.result()
+
     def get_state(self) -> dict[str, float | np.ndarray]:
         """Return what has been gathered since the last reset: numbers and arrays by name.
 
@@ -45,7 +53,7 @@ class Metric(Configurable):
         return {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in values.items()}
 
     def set_state(self, state: Mapping[str, float | np.ndarray]) -> None:
-        """Go on from what ``get_state`` of an equal metric returned.
+        """Go on from what ``get_state`` of an equal metric returned; forget what was gathered here.
 
         Raises
         ------
@@ -61,11 +69,12 @@ class Metric(Configurable):
             raise ValueError(
                 f"{owner}: a state must be a dict of {', '.join(names)}, got {given!r:.80}"
             )
-        taken = {
-            name: _as_state(owner, name, state[name], getattr(self, f"_{name}")) for name in names
-        }
-        for name, value in taken.items():
-            setattr(self, f"_{name}", value)
+        taking = copy.deepcopy(self)  # so that nothing has changed if the state does not fit
+        taking.reset_state()
+        for name in names:
+            like = getattr(taking, f"_{name}")
+            setattr(taking, f"_{name}", _as_state(owner, name, state[name], like))
+        vars(self).update(vars(taking))
 
     def _names(self) -> tuple[str, ...]:
         if self.state_names is None:
@@ -103,6 +112,36 @@ def _as_state(owner: str, name: str, value: object, like: float | np.ndarray) ->
             f"{owner}: the state's {name} must have the shape ({shape}), got {array.shape}"
         )
     return array.astype(like.dtype)
+
+
+def dense_batch(
+    owner: str,
+    y_true: object,
+    y_pred: object,
+    sample_weight: object,
+    dtype: type[np.floating] = np.float64,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return targets, predictions, both (n, ..., c), and weights, (n, ...), 1 if there are none.
+
+    Raises
+    ------
+    ValueError
+        For targets, predictions or weights that do not fit.
+    """
+    predictions = as_predictions(owner, y_pred)
+    targets = dense_targets(y_true, predictions.shape, owner)
+    rows = predictions.shape[:-1]
+    if sample_weight is None:
+        return targets, predictions, np.ones(rows, dtype)
+    return targets, predictions, spread_weights(sample_weight, rows, dtype, owner)
+
+
+def check_last_axis(owner: str, known: int, size: int, what: str = "labels") -> None:
+    """Raise unless the last axis is as long as in the batches before, which had 0 if none was."""
+    if known not in (0, size):
+        raise ValueError(
+            f"{owner}: y_pred must have {known} {what} along the last axis, got {size}"
+        )
 
 
 class _Average(Metric):

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from convlet import arguments
-from convlet.losses.targets import as_predictions, dense_targets, spread_weights
-from convlet.metrics.base import Metric
+from convlet.metrics.base import Metric, check_last_axis, dense_batch
 from convlet.metrics.thresholds import ratio
 
 _AVERAGES = ("micro", "macro", "weighted")
@@ -85,17 +84,9 @@ class FBetaScore(Metric):
             For targets, predictions or weights that do not fit.
         """
         owner = type(self).__name__
-        predictions = as_predictions(owner, y_pred)
-        targets = dense_targets(y_true, predictions.shape, owner)
-        weights = np.ones(predictions.shape[:-1])
-        if sample_weight is not None:
-            weights = spread_weights(sample_weight, weights.shape, np.float64, owner)
+        targets, predictions, weights = dense_batch(owner, y_true, y_pred, sample_weight)
         labels = predictions.shape[-1]
-        if len(self._targets) not in (0, labels):
-            raise ValueError(
-                f"{owner}: y_pred must have {len(self._targets)} labels along the last axis, "
-                f"got {labels}"
-            )
+        check_last_axis(owner, len(self._targets), labels)
         t, p = targets.reshape(-1, labels), self._says_yes(predictions).reshape(-1, labels)
         w = weights.ravel()
         counts = [w @ (p * t), w @ p, w @ t]
@@ -113,7 +104,7 @@ class FBetaScore(Metric):
         return (predictions >= largest) & (np.abs(predictions) > 1e-9)
 
     def result(self) -> Any:
-        """Return the score, 0.0 before the first batch."""
+        """Return the score, 0.0 or an empty array before the first batch."""
         tp, answers, targets = self._counts()
         if self.average == "micro":
             tp, answers, targets = tp.sum(), answers.sum(), targets.sum()

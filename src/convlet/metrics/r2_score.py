@@ -8,8 +8,7 @@ import numpy as np
 
 from convlet import arguments
 from convlet.losses.base import quietly
-from convlet.losses.targets import as_predictions, dense_targets, spread_weights
-from convlet.metrics.base import Metric
+from convlet.metrics.base import Metric, check_last_axis, dense_batch
 
 _AVERAGES = ("uniform_average", "variance_weighted_average")
 
@@ -76,17 +75,9 @@ class R2Score(Metric):
         ValueError
             For targets, predictions or weights that do not fit.
         """
-        predictions = as_predictions("R2Score", y_pred)
-        targets = dense_targets(y_true, predictions.shape, "R2Score")
-        weights = np.ones(predictions.shape[:-1])
-        if sample_weight is not None:
-            weights = spread_weights(sample_weight, weights.shape, np.float64, "R2Score")
+        targets, predictions, weights = dense_batch("R2Score", y_true, y_pred, sample_weight)
         outputs = predictions.shape[-1]
-        if len(self._sum) not in (0, outputs):
-            raise ValueError(
-                f"R2Score: y_pred must have {len(self._sum)} outputs along the last axis, "
-                f"got {outputs}"
-            )
+        check_last_axis("R2Score", len(self._sum), outputs, "outputs")
         t, p = (a.reshape(-1, outputs).astype(np.float64) for a in (targets, predictions))
         w = weights.ravel()
         sums = np.array([w @ t, w @ np.square(t), w @ np.square(t - p)])

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from convlet import arguments
-from convlet.losses.targets import as_predictions, dense_targets, spread_weights
-from convlet.metrics.base import Metric
+from convlet.metrics.base import Metric, check_last_axis, dense_batch
 
 Thresholds = float | Sequence[float] | None
 
@@ -67,12 +66,8 @@ class ThresholdMetric(Metric):
             For targets, predictions or weights that do not fit.
         """
         owner = type(self).__name__
-        predictions = as_predictions(owner, y_pred)
-        says_yes = dense_targets(y_true, predictions.shape, owner) != 0
-        weights = np.ones(predictions.shape[:-1])
-        if sample_weight is not None:
-            weights = spread_weights(sample_weight, weights.shape, np.float64, owner)
-        self._count(*self._chosen(says_yes, predictions, weights[..., np.newaxis]))
+        targets, predictions, weights = dense_batch(owner, y_true, y_pred, sample_weight)
+        self._count(*self._chosen(targets != 0, predictions, weights[..., np.newaxis]))
 
     def _chosen(
         self, says_yes: np.ndarray, predictions: np.ndarray, weights: np.ndarray
@@ -84,11 +79,8 @@ class ThresholdMetric(Metric):
         if len(self._positives) == 0:
             self._count_none(predictions.shape[-1])
         labels = len(self._positives)
-        if labels not in (1, predictions.shape[-1]):
-            raise ValueError(
-                f"{type(self).__name__}: y_pred must have {labels} labels along the last axis, "
-                f"got {predictions.shape[-1]}"
-            )
+        if labels > 1:
+            check_last_axis(type(self).__name__, labels, predictions.shape[-1])
         weights = np.broadcast_to(weights, predictions.shape).reshape(-1, labels)
         says_yes, predictions = (a.reshape(-1, labels) for a in (says_yes, predictions))
         # in the predictions' own type: 0.1 in float32 is not above a threshold of 0.1
@@ -165,7 +157,14 @@ def _threshold(owner: str, name: str, value: object) -> float:
     return arguments.real(owner, name, value, 0.0, 1.0)
 
 
-class TruePositives(_AtThresholds):
+class _Count(_AtThresholds):
+    """A metric that is one of the counts."""
+
+    def __init__(self, thresholds: Thresholds = None, name: str | None = None) -> None:
+        super().__init__(thresholds, name)
+
+
+class TruePositives(_Count):
     """How often the answer is rightly yes, or the sum of the weights of these answers.
 
     Parameters
@@ -177,15 +176,12 @@ class TruePositives(_AtThresholds):
         The metric's name.
     """
 
-    def __init__(self, thresholds: Thresholds = None, name: str | None = None) -> None:
-        super().__init__(thresholds, name)
-
     def result(self) -> Any:
         """Return the count."""
         return self._by_threshold(self._true_positives)
 
 
-class FalsePositives(_AtThresholds):
+class FalsePositives(_Count):
     """How often the answer is wrongly yes, or the sum of the weights of these answers.
 
     Parameters
@@ -196,15 +192,12 @@ class FalsePositives(_AtThresholds):
         The metric's name.
     """
 
-    def __init__(self, thresholds: Thresholds = None, name: str | None = None) -> None:
-        super().__init__(thresholds, name)
-
     def result(self) -> Any:
         """Return the count."""
         return self._by_threshold(self._false_positives)
 
 
-class TrueNegatives(_AtThresholds):
+class TrueNegatives(_Count):
     """How often the answer is rightly no, or the sum of the weights of these answers.
 
     Parameters
@@ -215,15 +208,12 @@ class TrueNegatives(_AtThresholds):
         The metric's name.
     """
 
-    def __init__(self, thresholds: Thresholds = None, name: str | None = None) -> None:
-        super().__init__(thresholds, name)
-
     def result(self) -> Any:
         """Return the count."""
         return self._by_threshold(self._negatives - self._false_positives)
 
 
-class FalseNegatives(_AtThresholds):
+class FalseNegatives(_Count):
     """How often the answer is wrongly no, or the sum of the weights of these answers.
 
     Parameters
@@ -233,9 +223,6 @@ class FalseNegatives(_AtThresholds):
     name : str, default "false_negatives"
         The metric's name.
     """
-
-    def __init__(self, thresholds: Thresholds = None, name: str | None = None) -> None:
-        super().__init__(thresholds, name)
 
     def result(self) -> Any:
         """Return the count."""
@@ -247,10 +234,10 @@ class _OfClasses(_AtThresholds):
 
     def __init__(
         self,
-        thresholds: Thresholds,
-        top_k: int | None,
-        class_id: int | None,
-        name: str | None,
+        thresholds: Thresholds = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
     ) -> None:
         owner = type(self).__name__
         # below all predictions: the k largest say yes, whatever they are
@@ -306,15 +293,6 @@ class Precision(_OfClasses):
         The metric's name.
     """
 
-    def __init__(
-        self,
-        thresholds: Thresholds = None,
-        top_k: int | None = None,
-        class_id: int | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(thresholds, top_k, class_id, name)
-
     def result(self) -> Any:
         """Return the precision at each threshold."""
         return self._by_threshold(self._precision)
@@ -334,15 +312,6 @@ class Recall(_OfClasses):
     name : str, default "recall"
         The metric's name.
     """
-
-    def __init__(
-        self,
-        thresholds: Thresholds = None,
-        top_k: int | None = None,
-        class_id: int | None = None,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(thresholds, top_k, class_id, name)
 
     def result(self) -> Any:
         """Return the recall at each threshold."""
