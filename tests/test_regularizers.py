@@ -202,12 +202,15 @@ def test_several_outputs_report_penalties_once_and_in_the_sum_alone():
     assert total == pytest.approx(first + 3 * second + penalty, rel=1e-5)
 
 
-def test_frozen_weights_are_counted_and_stay():
-    model = line(kernel_regularizer=L2(0.3), trainable=False)
+def test_frozen_weights_are_not_counted_and_stay():
+    model = line(kernel_regularizer=L2(0.3))
     model.compile("sgd", "mse")
-    before = model.get_weights()
     penalty = 0.3 * (W[:3, :2] ** 2).sum()
-    assert model.train_on_batch(X, Y) == pytest.approx(plain_loss(model) + penalty, rel=1e-5)
+    assert model.test_on_batch(X, Y) == pytest.approx(plain_loss(model) + penalty, rel=1e-5)
+    model.layers[0].trainable = False
+    before = model.get_weights()
+    assert model.test_on_batch(X, Y) == pytest.approx(plain_loss(model), rel=1e-5)
+    assert model.train_on_batch(X, Y) == pytest.approx(plain_loss(model), rel=1e-5)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 

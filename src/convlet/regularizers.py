@@ -2,7 +2,7 @@
 
 A layer takes one for each of its weights, ``kernel_regularizer="l2"``, and one for its output,
 ``activity_regularizer``, whose penalty is divided by the number of samples in the batch. The
-reported loss holds all penalties.
+reported loss holds all penalties but those of frozen weights.
 """
 
 from __future__ import annotations

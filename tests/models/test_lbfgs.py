@@ -9,6 +9,7 @@ from scipy.optimize import approx_fprime
 import convlet
 from convlet import NonFiniteLossError
 from convlet.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, Input
+from convlet.losses import SparseCategoricalCrossentropy
 from convlet.models import Objective, minimize_lbfgs
 from convlet.regularizers import L2, KLSparsity
 
@@ -54,6 +55,42 @@ def test_batches_add_up_to_the_whole():
     whole, parts = Objective(model, X, Y), Objective(model, X, Y, batch_size=7)
     for found, expected in zip(parts(parts.weights), whole(whole.weights), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_weights_of_several_losses():
+    given = Input((3,), dtype="float64")
+    outputs = [Dense(n, dtype="float64", name=f"of_{n}")(given) for n in (1, 2)]
+    model = convlet.Model(given, outputs)
+    model.compile(loss="mean_squared_error", loss_weights=[3.0, 0.25])
+    x, y = GENERATOR.standard_normal((9, 3)), [GENERATOR.standard_normal((9, n)) for n in (1, 2)]
+    objective = Objective(model, x, y)
+    loss, gradient = objective(objective.weights)
+    first, second = (np.square(p - t).mean() for p, t in zip(model.predict(x), y, strict=True))
+    assert loss == pytest.approx(3 * first + 0.25 * second, rel=1e-12)
+    numeric = approx_fprime(objective.weights, lambda w: objective(w)[0], 1e-7)
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "has"),
+    [
+        ({"reduction": "sum"}, "reduction='sum'"),
+        ({"reduction": "mean_with_sample_weight"}, "reduction='mean_with_sample_weight'"),
+        ({"ignore_class": 2}, "an ignore_class"),
+    ],
+)
+def test_losses_that_batches_do_not_add_up_to_are_computed_at_once(settings, has):
+    model = network()
+    model.compile(loss=SparseCategoricalCrossentropy(**settings))
+    message = (
+        "^minimize_lbfgs: batch_size must be None where a loss is no mean over all samples; "
+        f"'sparse_categorical_crossentropy' has {has}$"
+    )
+    with pytest.raises(ValueError, match=message):
+        Objective(model, X, Y, batch_size=7)
+    objective = Objective(model, X, Y)
+    expected = model.evaluate(X, Y, batch_size=20, verbose=0)
+    assert objective(objective.weights)[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_minimum_of_least_squares():

@@ -92,6 +92,18 @@ class Compilation:
         known = [n for n, loss in enumerate(self.losses) if loss is not None]
         return {f"{self.prefix(n)}loss": n for n in known} if len(known) > 1 else {}
 
+    def total(self, losses: Sequence[float]) -> float:
+        """Return what training lowers: each loss times its weight, and the penalties.
+
+        Parameters
+        ----------
+        losses : sequence of float
+            One for each output, and the penalties the last.
+        """
+        *of_outputs, penalties = losses
+        pairs = zip(self.loss_weights, of_outputs, strict=True)
+        return sum(weight * loss for weight, loss in pairs) + penalties
+
     @property
     def score_names(self) -> list[str]:
         """Names under which the losses and the metrics are reported."""

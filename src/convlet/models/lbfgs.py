@@ -9,13 +9,14 @@ optimization*, 1989; lecture 001, where the features to convolve come from an au
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convlet import arguments
-from convlet.models.data import check_samples
+from convlet.losses.base import MEAN, Loss
+from convlet.models.data import Samples, check_samples
 from convlet.models.state import NonFiniteLossError
 from convlet.models.training import differentiate
 
@@ -37,7 +38,8 @@ class Objective:
         As those of `Model.fit`, arrays.
     batch_size : int, optional
         Samples that are computed at once, by default all. It saves memory and does not change the
-        loss, the mean over all samples; but a penalty on the mean of a batch is each batch's then.
+        loss, which must be a mean over the samples then; but what is computed of a whole batch, a
+        penalty on its mean or `Dice`, is each batch's.
 
     Attributes
     ----------
@@ -48,7 +50,8 @@ class Objective:
     ------
     ValueError
         If the data does not fit the model and the loss; if nothing is to be trained, a weight has a
-        constraint, or training keeps statistics, as `BatchNormalization` does.
+        constraint, or training keeps statistics, as `BatchNormalization` does; if there is a batch
+        size and a loss is no mean over the samples.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class Objective:
             self._samples = check_samples(_OWNER, x, y, sample_weight, model)
             program = model.program("train", *[array.shape[1:] for array in self._samples.x])
             _check(program)
+            if batch_size is not None:
+                _check_means(model.compilation.losses, self._samples)
         self._model, self._batch_size = model, batch_size or len(self._samples)
         self._variables = {path: program.variables[path] for path in program.gradients}
         self.loss = math.inf
@@ -90,7 +95,7 @@ class Objective:
         for batch in self._samples.batches(self._batch_size):
             found = differentiate(self._model, batch)
             share = len(batch) / len(self._samples)
-            loss += share * sum(found.losses)
+            loss += share * self._model.compilation.total(found.losses)
             gradient += share * self._joined(found.gradients)
         if not math.isfinite(loss):
             raise NonFiniteLossError(f"{_OWNER}: the loss became {loss}; smaller inputs often help")
@@ -111,6 +116,21 @@ def _check(program: Program) -> None:
     for path in program.gradients:
         if program.variables[path].constraint is not None:
             raise ValueError(f"{_OWNER}: {path} has a constraint, which L-BFGS does not keep")
+
+
+def _check_means(losses: Sequence[Loss | None], samples: Samples) -> None:
+    """Raise a ValueError for a loss that its batches' means do not add up to."""
+    for loss, y in zip(losses, samples.y, strict=True):
+        if loss is None:
+            continue
+        assert y is not None  # there are targets where there is a loss
+        ignores_some = loss.counted(y) is not None
+        if ignores_some or loss.reduction not in (MEAN, "mean"):
+            has = "an ignore_class" if ignores_some else f"reduction={loss.reduction!r}"
+            raise ValueError(
+                f"{_OWNER}: batch_size must be None where a loss is no mean over all samples; "
+                f"{loss.name!r} has {has}"
+            )
 
 
 def minimize_lbfgs(

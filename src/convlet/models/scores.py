@@ -40,7 +40,7 @@ class Scores:
         output_shapes: Sequence[tuple[Any, ...]],
     ) -> None:
         self._reported, self._losses = compilation.reported_losses, compilation.losses
-        self._loss_weights = [*compilation.loss_weights, 1.0]  # the last of the penalties
+        self._total = compilation.total
         self._metrics = [
             (output, compilation.prefix(output), _resolved(identifier, y, shape), weighted)
             for output, (listed, y, shape) in enumerate(
@@ -59,7 +59,7 @@ class Scores:
 
     def reset(self) -> None:
         """Begin anew."""
-        self._loss_sums, self._samples = [0.0] * len(self._loss_weights), 0
+        self._loss_sums, self._samples = [0.0] * (len(self._losses) + 1), 0
         for _, _, metric, _ in self._metrics:
             metric.reset_state()
 
@@ -108,9 +108,8 @@ class Scores:
     def result(self) -> dict[str, float]:
         """Return the means so far by name, the loss first."""
         losses = [total / self._samples if self._samples else 0.0 for total in self._loss_sums]
-        total = sum(w * loss for w, loss in zip(self._loss_weights, losses, strict=True))
         return (
-            {"loss": total}
+            {"loss": self._total(losses)}
             | {name: losses[output] for name, output in self._reported.items()}
             | {prefix + metric.name: metric.result() for _, prefix, metric, _ in self._metrics}
         )

@@ -144,7 +144,7 @@ def train_step(model: Model, batch: Batch) -> tuple[list[float], list[np.ndarray
         the last finite loss was computed.
     """
     found = differentiate(model, batch)
-    total = sum(found.losses)
+    total = model.compilation.total(found.losses)
     if not math.isfinite(total):
         model.state.step_back()
         raise NonFiniteLossError(f"the loss became {total}")
