@@ -95,7 +95,7 @@ class Wrong(Constraint):
         (lambda: UnitNorm(axis=[]), "UnitNorm: axis must be an integer or a list of them, got []"),
         (
             lambda: UnitNorm(axis=2)(W),
-            "UnitNorm: axis must be axes of the weights that differ, got 2 and weights of shape",
+            "w: UnitNorm: axis must be axes of the weights that differ, got 2 and weights of shape",
         ),
         (lambda: UnitNorm(axis=[0, -2])(W), "axes of the weights that differ, got [0, -2] and"),
         (lambda: NonNeg()(["a"]), "NonNeg: w must be an array of numbers, got one of <U1"),

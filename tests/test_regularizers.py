@@ -115,11 +115,11 @@ class Wrong(Regularizer):
         (lambda: KLSparsity(0), "KLSparsity: target must be a number between 0 and 1, got 0"),
         (lambda: KLSparsity(1), "target must be a number of at least 0 and below 1, got 1"),
         (lambda: KLSparsity(weight=-1), "weight must be a number of at least 0, got -1"),
-        (lambda: KLSparsity()(np.ones(3)), "KLSparsity needs at least 2 axes, got shape (3,)"),
+        (lambda: KLSparsity()(np.ones(3)), "x: KLSparsity needs at least 2 axes, got shape (3,)"),
         (lambda: OrthogonalRegularizer(mode="row"), "mode must be one of 'rows', 'columns', got"),
         (
             lambda: OrthogonalRegularizer()(np.ones(3)),
-            "OrthogonalRegularizer needs weights of 2 axes, got shape (3,)",
+            "x: OrthogonalRegularizer needs weights of 2 axes, got shape (3,)",
         ),
         (lambda: L2()("x"), "L2: x must be an array of numbers, got one of <U1"),
         (

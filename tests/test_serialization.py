@@ -67,6 +67,8 @@ def shapes() -> Registry[Shape]:
         ("Conv2DTranspose", "conv2d_transpose"),
         ("GlobalAveragePooling2D", "global_average_pooling2d"),
         ("PReLU", "p_re_lu"),
+        ("F1Score", "f1_score"),
+        ("L1L2", "l1l2"),
     ],
 )
 def test_snake_case_is_that_of_keras(name: str, expected: str):

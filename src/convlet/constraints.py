@@ -30,7 +30,7 @@ class Constraint(Configurable):
             If ``w`` holds no numbers, or has not the axes that are asked for.
         """
         (weights,) = arguments.floats(type(self).__name__, w=w)
-        self.check_shape(type(self).__name__, weights.shape)
+        self.check_shape("w", weights.shape)
         return self.applied(weights)
 
     def applied(self, w: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ class Regularizer(Configurable):
             single number.
         """
         (weights,) = arguments.floats(type(self).__name__, x=x)
-        self.check_shape(type(self).__name__, weights.shape)
+        self.check_shape("x", weights.shape)
         with np.errstate(over="ignore", invalid="ignore"):  # training looks at the loss
             penalty = np.asarray(self.call(weights))
         if penalty.size != 1 or penalty.dtype.kind not in "iuf":

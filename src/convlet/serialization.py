@@ -31,7 +31,7 @@ def snake_case(name: str) -> str:
 
     A digit stays with what precedes it: ``"Conv2DTranspose"`` becomes ``"conv2d_transpose"``.
     """
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def object_name(owner: object, name: object) -> str:
@@ -140,6 +140,8 @@ class Registry(Generic[T]):
         self.base = base
         self.spelled = spelled
         self._classes: dict[str, type[T]] = {}
+        article = "an" if base.__name__.startswith(tuple("AEIOU")) else "a"
+        self._one = f"{article} {base.__name__}"
 
     def register(self, cls: type[T], *aliases: str) -> None:
         """Make a class known under its name, its name as a string, and ``aliases``."""
@@ -174,7 +176,7 @@ class Registry(Generic[T]):
             hint = "; one's own are handed over in custom_objects"
             return self._make(self._find(name, known, hint), config)
         raise ValueError(
-            f"{self.kind}: expected a name, a {self.base.__name__} or a dict of 'class_name' and "
+            f"{self.kind}: expected a name, {self._one} or a dict of 'class_name' and "
             f"'config', got {_shortened.repr(identifier)}"
         )
 
@@ -201,9 +203,7 @@ class Registry(Generic[T]):
             If ``instance`` is not of this kind or cannot be written in a file.
         """
         if not isinstance(instance, self.base):
-            raise ValueError(
-                f"{self.kind}: expected a {self.base.__name__}, got {_shortened.repr(instance)}"
-            )
+            raise ValueError(f"{self.kind}: expected {self._one}, got {_shortened.repr(instance)}")
         config = instance.get_config()
         for name in constructor_parameters(type(instance)):
             if name not in config and name not in instance.not_in_config:

@@ -217,7 +217,7 @@ def test_mistakes_are_named():
     wrong = [
         (lambda: Pipeline([]), r"Pipeline: layers must be one augmentation at least, got \[\]"),
         (lambda: Pipeline(flip), "Pipeline: layers must be a list of augmentations, got <"),
-        (lambda: Pipeline([1]), "augmentation: expected a name, a Augmentation or a dict"),
+        (lambda: Pipeline([1]), "augmentation: expected a name, an Augmentation or a dict"),
         (lambda: flip(x, seed=-1), "RandomFlip: seed must be an integer of at least 0, got -1"),
         (lambda: flip(x, epoch=1.5), r"RandomFlip: epoch must be an integer of at least 0, got 1"),
         (lambda: flip(x, indices=[1]), "RandomFlip: indices must be 12 integers of at least 0"),

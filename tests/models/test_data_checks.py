@@ -150,7 +150,7 @@ def test_bad_options(model, options, message):
 
 COMPILE = [
     (("adamant", "mse"), "optimizer: unknown 'adamant'; known are adadelta, adagrad, adam, "),
-    ((None, "mse"), "optimizer: expected a name, a Optimizer or a dict"),
+    ((None, "mse"), "optimizer: expected a name, an Optimizer or a dict"),
     (("sgd", "msee"), "loss: unknown 'msee'; known are binary_crossentropy"),
     (
         ("sgd", lambda y, p: 0),

@@ -177,6 +177,21 @@ def test_weights_become_their_averages_when_training_is_over():
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
+def test_averages_leave_frozen_weights_and_what_is_not_trained_alone():
+    model = network(SGD(0.5, use_ema=True))
+    model.fit(X, Y, verbose=0)
+    zeros = [np.zeros_like(array) for array in model.get_weights()]
+    model.set_weights(zeros)
+    model.fit(X, Y, epochs=0, verbose=0)
+    for array in model.get_weights():
+        np.testing.assert_array_equal(array, 0)
+    model.layers[0].trainable = False
+    model.fit(X, Y, verbose=0)
+    for array in model.layers[0].get_weights():
+        np.testing.assert_array_equal(array, 0)
+    assert np.abs(model.layers[-1].get_weights()[1]).max() > 0
+
+
 def test_ctrl_c_keeps_the_weights_of_the_last_step():
     model = network(SGD(0.5, use_ema=True))
 

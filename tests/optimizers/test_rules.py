@@ -92,6 +92,10 @@ def test_which_weights_decay():
         optimizer.exclude_from_weight_decay(var_names="bias")
     with pytest.raises(ValueError, match="var_list must be a list of weights, got"):
         optimizer.exclude_from_weight_decay([np.zeros(3)])
+    with pytest.raises(ValueError, match="var_list must be a list of weights, got <test_rules"):
+        optimizer.exclude_from_weight_decay(kernel)
+    with pytest.raises(ValueError, match="var_names must be a list of strings, got 3"):
+        optimizer.exclude_from_weight_decay(var_names=3)
 
 
 def test_a_weight_that_does_not_decay(executor: str):

@@ -123,7 +123,8 @@ def test_restarts_are_where_they_should_be():
 
 
 def test_a_rate_that_grows_without_end_becomes_infinite():
-    assert ExponentialDecay(1.0, 1, 10.0)(1000) == np.inf
+    schedule = ExponentialDecay(1.0, 1, 10.0)
+    assert schedule(1000) == schedule.checked(1000) == np.inf
 
 
 def test_a_schedule_as_learning_rate():
@@ -177,6 +178,23 @@ def test_one_s_own_schedule():
         optimizers.get(described)
     with pytest.raises(NotImplementedError, match="LearningRateSchedule must define __call__"):
         LearningRateSchedule()(0)
+
+
+class Saying(LearningRateSchedule):
+    def __init__(self, rate: object) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def __call__(self, step: int) -> float:
+        return self.rate
+
+
+@pytest.mark.parametrize("rate", [None, "fast", -0.1, np.nan, np.ones(2)], ids=str)
+def test_what_is_no_rate_is_refused_before_the_step(rate: object):
+    optimizer, w = SGD(Saying(rate)), np.zeros(1)
+    message = "^Saying: the learning rate of step 3 must be a number of at least 0, got "
+    with pytest.raises(ValueError, match=message):
+        optimizer.update_all([optimizers.Weight(w, np.ones(1), {})], 3)
 
 
 @pytest.mark.parametrize(

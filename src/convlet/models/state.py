@@ -158,10 +158,10 @@ class TrainingState:
         return self.slots.get(path, {}) if is_its_own else {}
 
     def take_averages(self, variables: Mapping[str, Variable]) -> None:
-        """Let weights become their moving averages where the optimizer keeps some."""
+        """Let weights that are trained become their averages where the optimizer keeps some."""
         for path, variable in variables.items():
             average = self.known_slots(path, variable).get(AVERAGE)
-            if average is not None and self._optimizer.use_ema:
+            if average is not None and self._optimizer.use_ema and variable.trainable:
                 variable.assign(average)
 
     def step_back(self) -> None:

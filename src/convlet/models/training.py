@@ -287,7 +287,7 @@ class _Course:
 def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) -> None:
     """Train for some epochs, or until a callback or Ctrl-C says stop."""
     logs: dict[str, Any] = {}
-    model, resumed = course.model, course.resumed
+    model, resumed, trains = course.model, course.resumed, len(epochs) > 0
     course.told("on_train_begin", {})
     try:
         if resumed is not None:
@@ -304,7 +304,8 @@ def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) ->
     except KeyboardInterrupt:
         course.told("on_train_end", logs)
         raise
-    model.state.take_averages(model.named_weights())
+    if trains:
+        model.state.take_averages(model.named_weights())
     course.told("on_train_end", logs)
 
 

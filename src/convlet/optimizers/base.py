@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -155,10 +155,11 @@ class Optimizer(Configurable):
     def learning_rate(self) -> float:
         """The step's length, as a multiple of the gradient; of a schedule, what it says now.
 
-        Setting a number where there is a schedule is a TypeError, as in Keras.
+        Setting a number where there is a schedule is a TypeError, as in Keras. A schedule that
+        says anything but a number of 0 or above, infinity included, is a ValueError.
         """
         if isinstance(self._learning_rate, LearningRateSchedule):
-            return float(self._learning_rate(self.iterations))
+            return self._learning_rate.checked(self.iterations)
         return self._learning_rate
 
     @learning_rate.setter
@@ -199,11 +200,12 @@ class Optimizer(Configurable):
         ValueError
             If they are not of that form.
         """
-        owner, names = f"{type(self).__name__}: exclude_from_weight_decay", list(var_names or ())
-        if isinstance(var_names, str) or not all(isinstance(name, str) for name in names):
+        owner = f"{type(self).__name__}: exclude_from_weight_decay"
+        names = _listed(var_names)
+        if names is None or not all(isinstance(name, str) for name in names):
             raise arguments.invalid(owner, "var_names", "a list of strings", var_names)
-        variables = list(var_list or ())
-        if not all(isinstance(getattr(v, "name", None), str) for v in variables):
+        variables = _listed(var_list)
+        if variables is None or not all(isinstance(getattr(v, "name", 0), str) for v in variables):
             raise arguments.invalid(owner, "var_list", "a list of weights", var_list)
         self._undecayed, self._undecayed_names = variables, names
 
@@ -326,3 +328,10 @@ class Optimizer(Configurable):
         """Return whether weights become their averages in the step after so many."""
         often = self.ema_overwrite_frequency
         return self.use_ema and often is not None and (iterations + 1) % often == 0
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """Return a list's items, none for None; None for what is no list, a string included."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else None

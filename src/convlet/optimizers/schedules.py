@@ -32,6 +32,19 @@ class LearningRateSchedule(Configurable):
         """Return the learning rate of the step that ``step`` others were made before."""
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
 
+    def checked(self, step: int) -> float:
+        """Return what a call returns, as a float.
+
+        Raises
+        ------
+        ValueError
+            Unless that is a number of 0 or above; it may be infinite.
+        """
+        rate = self(step)
+        if isinstance(rate, float) and rate == math.inf:
+            return rate  # training says that the step would make the weights infinite
+        return arguments.real(type(self).__name__, f"the learning rate of step {step}", rate, 0.0)
+
     def _real(self, name: str, value: float, minimum: float = 0.0) -> float:
         return arguments.real(type(self).__name__, name, value, minimum)
 
