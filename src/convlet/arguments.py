@@ -105,6 +105,37 @@ def per_axis(owner: str, name: str, value: object, rank: int, minimum: int = 1) 
     return tuple(valid)
 
 
+def axis(owner: str, value: object) -> int:
+    """Return ``value``, the number of an axis, as an int; it may be counted from the end.
+
+    Raises
+    ------
+    ValueError
+        For anything else; whether there is such an axis is not known here.
+    """
+    number = _as_integer(value)
+    if number is None:
+        raise invalid(owner, "axis", "an integer", value)
+    return number
+
+
+def axes(
+    owner: str, value: object, requirement: str = "an integer or a list of them"
+) -> int | list[int]:
+    """Return the number of an axis, or a list of such numbers, as ``axis`` does.
+
+    Raises
+    ------
+    ValueError
+        For anything else, an empty list included.
+    """
+    items = value if isinstance(value, (list, tuple)) and value else [value]
+    numbers = [number for number in map(_as_integer, items) if number is not None]
+    if len(numbers) < len(items):
+        raise invalid(owner, "axis", requirement, value)
+    return numbers if items is value else numbers[0]
+
+
 def choice(owner: str, name: str, value: object, choices: Collection[str]) -> str:
     """Return ``value``, in lower case, if it is one of ``choices``.
 

@@ -81,7 +81,7 @@ class NormConstraint(Constraint):
     """
 
     def __init__(self, axis: int | Sequence[int] = 0) -> None:
-        self.axis = _axes(type(self).__name__, axis)
+        self.axis = arguments.axes(type(self).__name__, axis)
 
     def check_shape(self, owner: str, shape: tuple[int, ...]) -> None:
         """Raise a ValueError unless the weights have the axes."""
@@ -103,16 +103,6 @@ class NormConstraint(Constraint):
         axes = self.axis if isinstance(self.axis, int) else tuple(self.axis)
         norms = np.sqrt((w.astype(np.float64) ** 2).sum(axis=axes, keepdims=True))
         return w * (self.desired(norms) / (_EPSILON + norms))
-
-
-def _axes(owner: str, value: Any) -> int | list[int]:
-    """Return one axis or some, each counted from either end."""
-    several = isinstance(value, (list, tuple)) and len(value) > 0
-    try:
-        axes = [arguments.integer(owner, "axis", a, -32) for a in (value if several else [value])]
-    except ValueError:
-        raise arguments.invalid(owner, "axis", "an integer or a list of them", value) from None
-    return axes if several else axes[0]
 
 
 class MaxNorm(NormConstraint):

@@ -496,9 +496,9 @@ REFUSED = [
     (lambda: layers.GroupBatchNormalization(axis=1), "unknown argument 'axis'"),
     (
         lambda: layers.LayerNormalization([1, "2"]),
-        "LayerNormalization 'layer_normalization': axis must be an integer, got '2'",
+        "LayerNormalization 'layer_normalization': axis must be an integer or a list of them, got",
     ),
-    (lambda: layers.LayerNormalization(axis=[]), "axis must be an integer, got []"),
+    (lambda: layers.LayerNormalization(axis=[]), "axis must be an integer or a list of them, g"),
     (
         lambda: layers.LayerNormalization([1, -2])(np.ones((2, 3, 4))),
         "axis must be axes that differ, got [1, -2]",

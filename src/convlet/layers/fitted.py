@@ -122,7 +122,9 @@ class Normalization(FittedLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis = self._read_axis(axis)
+        is_none = axis is None or (isinstance(axis, (list, tuple)) and not axis)
+        requirement = "an integer, a list of integers or None"
+        self.axis = None if is_none else arguments.axes(self.owner, axis, requirement)
         self.mean = self._read_statistic("mean", mean)
         self.variance = self._read_statistic("variance", variance)
         self.invert = arguments.boolean(self.owner, "invert", invert)
@@ -135,19 +137,6 @@ class Normalization(FittedLayer):
             )
         if np.min(self.variance or 0) < 0:
             raise arguments.invalid(self.owner, "variance", "of at least 0", variance)
-
-    def _read_axis(self, axis: Any) -> int | list[int] | None:
-        if axis is None or (isinstance(axis, (list, tuple)) and not axis):
-            return None
-        several = isinstance(axis, (list, tuple))
-        try:
-            axes = [
-                arguments.integer(self.owner, "axis", a, -32) for a in (axis if several else [axis])
-            ]
-        except ValueError:
-            requirement = "an integer, a list of integers or None"
-            raise arguments.invalid(self.owner, "axis", requirement, axis) from None
-        return axes if several else axes[0]
 
     def _read_statistic(self, name: str, value: Any) -> Any:
         """Return a number or nested lists of numbers, as JSON has them."""

@@ -15,14 +15,6 @@ from convlet.layers.layer import Layer, Shape
 from convlet.ops import transpose_table
 
 
-def _integer(owner: str, name: str, value: object) -> int:
-    """Return an axis as an int; it may be counted from the end."""
-    try:
-        return arguments.integer(owner, name, value, -32)
-    except ValueError:
-        raise arguments.invalid(owner, name, "an integer", value) from None
-
-
 def place_of(owner: str, axis: int, input_shape: Shape) -> int:
     """Return which axis of the input ``axis`` is, the batch's counted as 0.
 
@@ -245,7 +237,7 @@ class BatchNormalization(BatchStatistics):
 
     def __init__(self, axis: int = -1, momentum: float = 0.99, **kwargs: Any) -> None:
         super().__init__(momentum, **kwargs)
-        self.axis = _integer(self.owner, "axis", axis)
+        self.axis = arguments.axis(self.owner, axis)
 
     def channels_of(self, input_shape: Shape) -> int:
         """Return the size of the channels' axis."""
@@ -453,10 +445,7 @@ class LayerNormalization(SetNormalization):
         **kwargs: Any,
     ) -> None:
         super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, **kwargs)
-        if isinstance(axis, (list, tuple)) and axis:
-            self.axis = [_integer(self.owner, "axis", item) for item in axis]
-        else:
-            self.axis = _integer(self.owner, "axis", axis)
+        self.axis = arguments.axes(self.owner, axis)
 
     def affine_places(self, input_shape: Shape) -> list[int]:
         """Return the axes that are normalized together."""
@@ -514,7 +503,7 @@ class GroupNormalization(SetNormalization):
         self.groups = arguments.integer(self.owner, "groups", groups, -1)
         if self.groups == 0:
             raise arguments.invalid(self.owner, "groups", "an integer of at least 1, or -1", groups)
-        self.axis = _integer(self.owner, "axis", axis)
+        self.axis = arguments.axis(self.owner, axis)
 
     def affine_places(self, input_shape: Shape) -> list[int]:
         """Return the channels' axis, whose size has been found right."""

@@ -27,7 +27,10 @@ class _Overlap(DenseLoss):
         self, axis: int | Sequence[int] | None, reduction: str | None, name: str | None
     ) -> None:
         super().__init__(reduction, name)
-        self.axis = _checked_axis(type(self).__name__, axis)
+        self.axis = None
+        if axis is not None:
+            requirement = "an integer, a list of integers or None"
+            self.axis = arguments.axes(type(self).__name__, axis, requirement)
 
     def check_targets(
         self, y_true: object, y_pred_shape: tuple[int, ...], owner: str
@@ -188,12 +191,3 @@ class Tversky(_Overlap):
         wrong = ((1 - t) * p).sum(axis=axes, keepdims=True)
         below = above + self.alpha * missed + self.beta * wrong + EPSILON
         return above, below, t, t - self.alpha * t + self.beta * (1 - t)
-
-
-def _checked_axis(owner: str, axis: object) -> int | list[int] | None:
-    """Return an axis, a list of axes, or None."""
-    if axis is None:
-        return None
-    if isinstance(axis, (list, tuple)):
-        return [arguments.integer(owner, "each of axis", a, -(1 << 31)) for a in axis]
-    return arguments.integer(owner, "axis", axis, -(1 << 31))
