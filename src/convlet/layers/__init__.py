@@ -14,7 +14,6 @@ from convlet.layers.convolution import Conv1D, Conv2D, Conv3D
 from convlet.layers.core import (
     ActivityRegularization,
     Dense,
-    Dropout,
     Flatten,
     Input,
     InputLayer,
@@ -62,6 +61,7 @@ from convlet.layers.moving import (
 )
 from convlet.layers.noise import (
     AlphaDropout,
+    Dropout,
     GaussianDropout,
     GaussianNoise,
     SpatialDropout1D,

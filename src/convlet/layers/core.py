@@ -13,7 +13,6 @@ from convlet.engine import Buffer, Builder
 from convlet.layers.activation import activation_name, trace_activation
 from convlet.layers.graph import KerasTensor, Node
 from convlet.layers.layer import Layer, Shape
-from convlet.layers.noise import layer_number
 
 
 class InputLayer(Layer):
@@ -187,46 +186,6 @@ class Flatten(Layer):
         """Append one instruction."""
         shape = (math.prod(x.shape),)
         return builder.apply("reshape", x, shape=shape, input_shape=x.shape, output_shape=shape)
-
-
-class Dropout(Layer):
-    """Drops units at random while training; does nothing otherwise.
-
-    Parameters
-    ----------
-    rate : float
-        Probability, in [0, 1), that a unit is set to zero. The others are divided by ``1 - rate``.
-    seed : int, optional
-        Tells apart the masks of networks that are trained with one random seed.
-    **kwargs
-        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
-
-    Notes
-    -----
-    Source: Srivastava et al., 2014. See `convlet.ops.dropout`.
-    """
-
-    def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = arguments.real(self.owner, "rate", rate, 0, below=1)
-        self.seed = None if seed is None else arguments.integer(self.owner, "seed", seed, 0)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the input's shape."""
-        return input_shape
-
-    def trace(self, builder: Builder, x: Buffer) -> Buffer:
-        """Append one instruction when training, otherwise nothing."""
-        if not builder.training or self.rate == 0:
-            return x
-        number = layer_number(builder, self.seed)
-        return builder.apply(
-            "dropout", x, builder.random(), shape=x.shape, rate=self.rate, layer=number
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the layer again."""
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 class ActivityRegularization(Layer):

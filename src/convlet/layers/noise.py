@@ -19,8 +19,8 @@ def layer_number(builder: Builder, seed: int | None) -> int:
     return zlib.crc32(f"{builder.layer} {seed}".encode())
 
 
-class SpatialDropout(GridLayer):
-    """Drops whole channels of an image at random; the public classes fix the rank."""
+class RateDropout(Layer):
+    """What the kinds of dropout share: at work while training only, when they ``draw``."""
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -29,21 +29,69 @@ class SpatialDropout(GridLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the input's shape."""
-        self.check_input_shape(input_shape)
         return input_shape
 
     def trace(self, builder: Builder, x: Buffer) -> Buffer:
-        """Append one instruction when training, otherwise nothing."""
-        if not builder.training or self.rate == 0:
-            return x
-        number = layer_number(builder, self.seed)
-        return builder.apply(
-            "spatial_dropout", x, builder.random(), shape=x.shape, rate=self.rate, layer=number
-        )
+        """Append what is drawn when training, otherwise nothing."""
+        return self.draw(builder, x) if builder.training and self.rate > 0 else x
+
+    def draw(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append what is done while training."""
+        raise NotImplementedError(f"{type(self).__name__} must define draw")
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make the layer again."""
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+class Dropout(RateDropout):
+    """Drops units at random while training; does nothing otherwise.
+
+    Parameters
+    ----------
+    rate : float
+        Probability, in [0, 1), that a unit is set to zero. The others are divided by ``1 - rate``.
+    seed : int, optional
+        Tells apart the masks of networks that are trained with one random seed.
+    **kwargs
+        ``name``, ``trainable``, ``dtype``, ``input_shape`` of `Layer`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not of its form.
+
+    Notes
+    -----
+    Source: Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*,
+    2014. See `convlet.ops.dropout`.
+    """
+
+    def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, seed, **kwargs)
+
+    def draw(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append one instruction."""
+        number = layer_number(builder, self.seed)
+        return builder.apply(
+            "dropout", x, builder.random(), shape=x.shape, rate=self.rate, layer=number
+        )
+
+
+class SpatialDropout(RateDropout, GridLayer):
+    """Drops whole channels of an image at random; the public classes fix the rank."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the input's shape."""
+        self.check_input_shape(input_shape)
+        return input_shape
+
+    def draw(self, builder: Builder, x: Buffer) -> Buffer:
+        """Append one instruction."""
+        number = layer_number(builder, self.seed)
+        return builder.apply(
+            "spatial_dropout", x, builder.random(), shape=x.shape, rate=self.rate, layer=number
+        )
 
 
 class SpatialDropout1D(SpatialDropout):
@@ -133,36 +181,6 @@ class GaussianNoise(Layer):
         return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
 
 
-class RateDropout(Layer):
-    """What the kinds of dropout share that keep mean and variance; subclasses define ``draw``."""
-
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = arguments.real(self.owner, "rate", rate, 0, below=1)
-        self.seed = None if seed is None else arguments.integer(self.owner, "seed", seed, 0)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the input's shape."""
-        return input_shape
-
-    def trace(self, builder: Builder, x: Buffer) -> Buffer:
-        """Append what is drawn when training, otherwise nothing."""
-        return self.draw(builder, x) if builder.training and self.rate > 0 else x
-
-    def draw(self, builder: Builder, x: Buffer) -> Buffer:
-        """Append what is done while training."""
-        raise NotImplementedError
-
-    def rescale(self, builder: Builder, x: Buffer, scale: float, offset: float) -> Buffer:
-        """Append ``scale * x + offset``."""
-        factor, added = np.array(scale, self.dtype), np.array(offset, self.dtype)
-        return builder.apply("rescale", x, shape=x.shape, scale=factor, offset=added)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make the layer again."""
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
-
-
 class GaussianDropout(RateDropout):
     """Multiplies by normal noise of mean 1 while training; does nothing otherwise.
 
@@ -190,7 +208,7 @@ class GaussianDropout(RateDropout):
         """Append ones, the noise on them, and the product with the input."""
         factors = builder.apply(
             "gaussian_noise",
-            self.rescale(builder, x, 0.0, 1.0),
+            _rescaled(builder, x, 0.0, 1.0, self.dtype),
             builder.random(),
             shape=x.shape,
             stddev=math.sqrt(self.rate / (1 - self.rate)),
@@ -236,10 +254,16 @@ class AlphaDropout(RateDropout):
         a = (kept * (1 + self.rate * limit**2)) ** -0.5
         dropped = builder.apply(
             "dropout",
-            self.rescale(builder, x, a * kept, -a * kept * limit),
+            _rescaled(builder, x, a * kept, -a * kept * limit, self.dtype),
             builder.random(),
             shape=x.shape,
             rate=self.rate,
             layer=layer_number(builder, self.seed),
         )
-        return self.rescale(builder, dropped, 1.0, a * limit * kept)
+        return _rescaled(builder, dropped, 1.0, a * limit * kept, self.dtype)
+
+
+def _rescaled(builder: Builder, x: Buffer, scale: float, offset: float, dtype: str) -> Buffer:
+    """Append ``scale * x + offset``."""
+    factor, added = np.array(scale, dtype), np.array(offset, dtype)
+    return builder.apply("rescale", x, shape=x.shape, scale=factor, offset=added)
