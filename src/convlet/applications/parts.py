@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from convlet import arguments
@@ -10,6 +10,7 @@ from convlet.layers import (
     Activation,
     BatchNormalization,
     Conv2D,
+    Dense,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     KerasTensor,
@@ -92,6 +93,41 @@ def ended(
     )
     pooled: KerasTensor = layer(x)
     return pooled
+
+
+def ended_in_average(
+    owner: str, x: KerasTensor, include_top: bool, pooling: str | None, classes: int
+) -> KerasTensor:
+    """Return a ResNet's output, as `ended`: the top is global average pooling and softmax."""
+
+    def top(x: KerasTensor) -> KerasTensor:
+        x = GlobalAveragePooling2D(name="avg_pool")(x)
+        tensor: KerasTensor = Dense(classes, activation="softmax", name="predictions")(x)
+        return tensor
+
+    return ended(owner, x, include_top, pooling, top, ("avg_pool", "max_pool"))
+
+
+def residual_stages(
+    x: KerasTensor,
+    counts: Sequence[int],
+    block: Callable[[KerasTensor, int, int, str], KerasTensor],
+) -> KerasTensor:
+    """Return what a ResNet's blocks make of x, stage by stage, named as in Keras.
+
+    Parameters
+    ----------
+    x : KerasTensor
+    counts : sequence of int
+        How many blocks each stage has. All but the first stage begin by halving rows and columns.
+    block : callable
+        ``block(x, stage, strides, name)`` returns what a block makes of x; stages count from 0.
+    """
+    for stage, count in enumerate(counts):
+        for number in range(count):
+            strides = 2 if stage > 0 and number == 0 else 1
+            x = block(x, stage, strides, f"conv{stage + 2}_block{number + 1}")
+    return x
 
 
 def normalized_convolution(

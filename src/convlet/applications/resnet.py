@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from convlet import arguments
-from convlet.applications.parts import channels_of, ended, normalized_convolution, scaled_by
+from convlet.applications.parts import (
+    channels_of,
+    ended_in_average,
+    normalized_convolution,
+    residual_stages,
+    scaled_by,
+)
 from convlet.layers import (
     Activation,
     Add,
     BatchNormalization,
     Conv2D,
-    Dense,
-    GlobalAveragePooling2D,
     Input,
     KerasTensor,
     MaxPooling2D,
@@ -100,18 +104,12 @@ def _resnet(
     x = Activation("relu", name="conv1_relu")(x)
     x = ZeroPadding2D(1, name="pool1_pad")(x)
     x = MaxPooling2D(3, 2, name="pool1_pool")(x)
-    for stage, count in enumerate(blocks):
-        for number in range(count):
-            strides = 2 if stage > 0 and number == 0 else 1
-            name = f"conv{stage + 2}_block{number + 1}"
-            x = block(x, scaled(64 * 2**stage), strides, name, use_bias)
 
-    def top(x: KerasTensor) -> KerasTensor:
-        x = GlobalAveragePooling2D(name="avg_pool")(x)
-        tensor: KerasTensor = Dense(classes, activation="softmax", name="predictions")(x)
-        return tensor
+    def of_stage(x: KerasTensor, stage: int, strides: int, name: str) -> KerasTensor:
+        return block(x, scaled(64 * 2**stage), strides, name, use_bias)
 
-    output = ended(owner, x, include_top, pooling, top, ("avg_pool", "max_pool"))
+    x = residual_stages(x, blocks, of_stage)
+    output = ended_in_average(owner, x, include_top, pooling, classes)
     return Functional(image, output, name=owner.lower())
 
 

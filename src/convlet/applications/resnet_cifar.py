@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from convlet import arguments
-from convlet.applications.parts import channels_of, ended, normalized_convolution, scaled_by
+from convlet.applications.parts import (
+    channels_of,
+    ended_in_average,
+    normalized_convolution,
+    residual_stages,
+    scaled_by,
+)
 from convlet.layers import (
     Activation,
     Add,
-    Dense,
-    GlobalAveragePooling2D,
     Input,
     KerasTensor,
     MaxPooling2D,
@@ -101,18 +105,12 @@ def CIFARResNet(  # noqa: N802 - called like a class, as Keras's applications ar
     kind = arguments.choice(owner, "shortcuts", shortcuts, _SHORTCUTS)
     image = Input(input_shape)
     x = normalized_convolution(image, scaled(16), 3, "conv1")
-    for stage in range(3):
-        for number in range(depth // 6):
-            strides = 2 if stage > 0 and number == 0 else 1
-            name = f"conv{stage + 2}_block{number + 1}"
-            x = _block(x, scaled(16 * 2**stage), strides, name, kind)
 
-    def top(x: KerasTensor) -> KerasTensor:
-        x = GlobalAveragePooling2D(name="avg_pool")(x)
-        tensor: KerasTensor = Dense(classes, activation="softmax", name="predictions")(x)
-        return tensor
+    def block(x: KerasTensor, stage: int, strides: int, name: str) -> KerasTensor:
+        return _block(x, scaled(16 * 2**stage), strides, name, kind)
 
-    output = ended(owner, x, include_top, pooling, top, ("avg_pool", "max_pool"))
+    x = residual_stages(x, [depth // 6] * 3, block)
+    output = ended_in_average(owner, x, include_top, pooling, classes)
     return Functional(image, output, name=f"{'plain' if kind == 'none' else 'resnet'}{depth}")
 
 
