@@ -245,7 +245,13 @@ def test_configurations_come_back(initializer: Initializer):
         (lambda: Orthogonal("x"), "Orthogonal: gain must be a finite number, got 'x'"),
         (
             lambda: Orthogonal()((10**7, 10**7)),
-            "Orthogonal: the matrix must fit into the ",
+            "Orthogonal: the array must fit into the ",
+        ),
+        (lambda: Ones()((10**9, 10**9)), "Ones: the array must fit into the "),
+        (lambda: Constant(1e300)((2,)), "Constant: float32 cannot hold numbers that large"),
+        (
+            lambda: RandomUniform(-1e308, 1e308),
+            "RandomUniform: maxval must be a finite distance from minval, got 1e+308",
         ),
         (lambda: Identity()((2, 2, 2)), "Identity: shape must be one of 2 axes, got (2, 2, 2)"),
         (lambda: Ones()((2, 0)), "Ones: shape must be a tuple of integers of at least 1, got"),

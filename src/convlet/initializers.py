@@ -65,11 +65,19 @@ class Initializer(Configurable):
         Raises
         ------
         ValueError
-            For a shape, type or seed that is none.
+            For a shape, type or seed that is none, an array larger than the memory, and numbers
+            too large for the type.
         """
         owner = type(self).__name__
         sizes = arguments.shape(owner, "shape", shape)
-        return np.asarray(self.values(sizes, _seed(owner, seed)), _float_type(owner, dtype))
+        arguments.fits_memory(owner, "the array", sizes, np.float64)
+        float_type = _float_type(owner, dtype)
+        drawn = np.asarray(self.values(sizes, _seed(owner, seed)))
+        with np.errstate(over="ignore"):
+            values = drawn.astype(float_type, copy=False)
+        if not np.isfinite(values).all() and np.isfinite(drawn).all():
+            raise ValueError(f"{owner}: {float_type} cannot hold numbers that large")
+        return values
 
     def values(self, shape: tuple[int, ...], seed: int | None) -> np.ndarray:
         """Return the weights in float64."""
@@ -187,6 +195,8 @@ class RandomUniform(RandomInitializer):
         owner = type(self).__name__
         self.minval = arguments.real(owner, "minval", minval)
         self.maxval = arguments.real(owner, "maxval", maxval, minimum=self.minval)
+        if not math.isfinite(self.maxval - self.minval):
+            raise arguments.invalid(owner, "maxval", "a finite distance from minval", maxval)
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
         """Return numbers in [minval, maxval)."""
@@ -397,8 +407,7 @@ class Orthogonal(RandomInitializer):
     Raises
     ------
     ValueError
-        If an argument is not of its form; when it is called, for a shape of fewer than two axes, or
-        a matrix larger than the memory.
+        If an argument is not of its form; when it is called, for a shape of fewer than two axes.
 
     Notes
     -----
@@ -415,7 +424,6 @@ class Orthogonal(RandomInitializer):
         if len(shape) < 2:
             raise arguments.invalid("Orthogonal", "shape", "one of at least 2 axes", shape)
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        arguments.fits_memory("Orthogonal", "the matrix", (rows, columns), np.float64)
         drawn = generator.standard_normal((max(rows, columns), min(rows, columns)))
         q, r = np.linalg.qr(drawn)
         q *= np.where(np.diag(r) < 0, -1.0, 1.0)
