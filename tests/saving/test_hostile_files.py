@@ -588,6 +588,9 @@ REFUSED: list[tuple[Places, object, str]] = [
     ),
     (("compile",), None, WRONG + "compile and training do not go together"),
     (("compile",), {}, WRONG + "compile is not of its form"),
+    (("compile", "undecayed"), ["first/kernel"], WRONG + "undecayed are no weights of the model"),
+    (("compile", "undecayed"), [["kernel"]], WRONG + "undecayed are no weights of the model"),
+    (("compile", "undecayed"), None, WRONG + "undecayed are no weights of the model"),
     (("training",), {}, "the state of training must hold iterations, epochs and seed, got {}"),
     (
         ("class_names",),

@@ -138,6 +138,18 @@ def test_names_that_do_not_decay_are_kept(tmp_path: Path):
     assert load_model(tmp_path / "model.keras").optimizer.decays(bias)
 
 
+def test_weights_that_do_not_decay_are_kept(tmp_path: Path):
+    model = network(SGD(0.1, weight_decay=0.5))
+    model.optimizer.exclude_from_weight_decay(var_list=[model.weights[0]])
+    model.save(tmp_path / "model.safetensors")
+    read = load_model(tmp_path / "model.safetensors")
+    assert [read.optimizer.decays(v) for v in read.weights] == [False, True]
+    for trained in (model, read):
+        trained.train_on_batch(X, Y)
+    for array, expected in zip(read.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
 def test_an_optimizer_that_has_made_no_step(tmp_path: Path):
     for suffix in ("keras", "safetensors"):
         path = tmp_path / f"model.{suffix}"

@@ -97,6 +97,8 @@ class Optimizer(Configurable):
     ----------
     iterations : int
         Steps made so far, as the model that was trained last has counted them; schedules go by it.
+    undecayed : list of Variable
+        The very weights that `exclude_from_weight_decay` was told last.
 
     Raises
     ------
@@ -134,7 +136,7 @@ class Optimizer(Configurable):
         )
         self.name = object_name(self, name)
         self.iterations = 0
-        self._undecayed: list[Named] = []
+        self.undecayed: list[Named] = []
         self._undecayed_names: list[str] = []
 
     def _optional(self, name: str, value: float | None) -> float | None:
@@ -191,9 +193,13 @@ class Optimizer(Configurable):
         Parameters
         ----------
         var_list : sequence of Variable, optional
-            These very weights. A file does not keep them, here as in Keras.
+            These very weights.
         var_names : sequence of str, optional
             Weights in whose own name, such as ``"bias"``, one of these is found.
+
+        Notes
+        -----
+        A model's `.safetensors` file keeps both, a `.keras` file neither, as Keras.
 
         Raises
         ------
@@ -207,11 +213,11 @@ class Optimizer(Configurable):
         variables = _listed(var_list)
         if variables is None or not all(isinstance(getattr(v, "name", 0), str) for v in variables):
             raise arguments.invalid(owner, "var_list", "a list of weights", var_list)
-        self._undecayed, self._undecayed_names = variables, names
+        self.undecayed, self._undecayed_names = variables, names
 
     def decays(self, variable: Named) -> bool:
         """Return whether weight decay counts for a variable."""
-        if not self.weight_decay or any(variable is known for known in self._undecayed):
+        if not self.weight_decay or any(variable is known for known in self.undecayed):
             return False
         return not any(name in variable.name for name in self._undecayed_names)
 

@@ -5,7 +5,7 @@ layer's name has no space), and the file's text is JSON without NaN and with sor
 
     format         1
     model          class name and configuration of the model
-    compile        optimizer, loss and metrics, or null
+    compile        optimizer, loss and metrics, and the paths of undecayed weights if any; or null
     training       steps, epochs and the seed of the training so far; null if compile is
     class_names    list of strings, or null
     preprocessing  how an image becomes an input, or null
@@ -40,6 +40,7 @@ from convlet.serialization import custom_object_scope
 
 FORMAT = 1
 _KEYS = {"format", "model", "compile", "training", "class_names", "preprocessing"}
+_UNDECAYED = "undecayed"
 _COMPILE_KEYS = {"optimizer", "loss", "metrics", "weighted_metrics"}
 _DAMAGED = "the model's description is damaged"
 
@@ -77,12 +78,22 @@ def _description(model: Any) -> str:
     described = {
         "format": FORMAT,
         "model": layers.registry.serialize(model),
-        "compile": model.get_compile_config(),
+        "compile": _compile_config(model),
         "training": model.state.get_config() if model.compiled else None,
         "class_names": class_names(model, model.class_names),
         "preprocessing": preprocessing_config(model),
     }
     return as_text(model.owner, described)
+
+
+def _compile_config(model: Any) -> dict[str, Any] | None:
+    """Return how the model was compiled, and which weights were said not to decay."""
+    config: dict[str, Any] | None = model.get_compile_config()
+    if config is not None:
+        told = {id(variable) for variable in model.optimizer.undecayed}
+        paths = [path for path, v in model.named_weights().items() if id(v) in told]
+        config |= {_UNDECAYED: paths} if paths else {}
+    return config
 
 
 # --- reading ---
@@ -140,9 +151,16 @@ def _parse(text: str | None) -> dict[str, Any]:
 
 def _compile(model: Any, described: Mapping[str, Any]) -> None:
     config = described["compile"]
-    if not isinstance(config, dict) or set(config) - {"loss_weights"} != _COMPILE_KEYS:
+    optional = {"loss_weights", _UNDECAYED}
+    if not isinstance(config, dict) or set(config) - optional != _COMPILE_KEYS:
         raise ValueError(f"{_DAMAGED}: compile is not of its form")
+    paths, weights = config.pop(_UNDECAYED, []), model.named_weights()
+    if not isinstance(paths, list) or any(
+        not isinstance(path, str) or path not in weights for path in paths
+    ):
+        raise ValueError(f"{_DAMAGED}: {_UNDECAYED} are no weights of the model")
     model.compile(**config)
+    model.optimizer.undecayed = [weights[path] for path in paths]
     model.state.restore_config(described["training"])
 
 
