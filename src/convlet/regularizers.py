@@ -295,7 +295,7 @@ def get(identifier: object, custom_objects: Mapping[str, type] | None = None) ->
         return None
     if identifier == "l1_l2":
         return L1L2(0.01, 0.01)
-    if callable(identifier) and not isinstance(identifier, (type, Regularizer)):
+    if callable(identifier) and not isinstance(identifier, (type, Configurable)):
         raise ValueError(
             "regularizer: a function needs its gradient, too: a subclass of Regularizer"
         )

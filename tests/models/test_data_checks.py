@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from convlet import Sequential, layers
+from convlet import Sequential, layers, metrics
 from networks import blobs, small_network
 
 X, Y = blobs(8)
@@ -157,6 +157,7 @@ COMPILE = [
         "loss: a function needs its gradient, too: CustomLoss(value, gradient)",
     ),
     (("sgd", None), "loss: expected a name, a Loss or a dict"),
+    (("sgd", metrics.Mean()), "loss: expected a name, a Loss or a dict"),
     (("sgd", "mse", ["acuracy"]), "metric: unknown 'acuracy'; known are accuracy"),
     (("sgd", "mse", 1), "compile: metrics must be a list of names or Metrics, got 1"),
     (("sgd", "mse", {"a": 1}), "compile: metrics must be given for 'dense'; there is no 'a'"),

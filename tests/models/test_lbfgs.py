@@ -153,6 +153,10 @@ def test_refuses():
     ):
         minimize_lbfgs(network(), X, Y, maxiter=0)
     with pytest.raises(
+        ValueError, match=r"^minimize_lbfgs: callback must be a function or None, got 3"
+    ):
+        minimize_lbfgs(network(), X, Y, callback=3)
+    with pytest.raises(
         ValueError, match=r"^minimize_lbfgs: batch_size must be an integer .*, got 0"
     ):
         minimize_lbfgs(network(), X, Y, batch_size=0)
@@ -164,6 +168,19 @@ def test_refuses():
         minimize_lbfgs(frozen, X, Y)
     with pytest.raises(ValueError, match=r"^minimize_lbfgs: .*20.*7"):
         minimize_lbfgs(network(), X, Y[:7])
+
+
+def test_a_vector_that_does_not_fit_leaves_the_model_as_it_was():
+    model = network("float32")
+    objective, before = Objective(model, X, Y), model.get_weights()
+    too_large = np.ones_like(objective.weights)
+    too_large[-1] = 1e300
+    with pytest.raises(ValueError, match=r"^minimize_lbfgs: weights must be a vector of 47 numb"):
+        objective(np.ones(46))
+    with pytest.raises(ValueError, match="float32 cannot hold numbers that large"):
+        objective(too_large)
+    for array, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(array, expected)
 
 
 def test_refuses_moving_statistics_unless_frozen():

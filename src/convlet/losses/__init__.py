@@ -29,7 +29,7 @@ from convlet.losses.hinge import CategoricalHinge, Hinge, SquaredHinge
 from convlet.losses.mean_squared_error import MeanSquaredError
 from convlet.losses.overlap import Dice, Tversky
 from convlet.losses.targets import spread_weights
-from convlet.serialization import Registry
+from convlet.serialization import Configurable, Registry
 
 __all__ = [
     "BinaryCrossentropy",
@@ -88,7 +88,7 @@ def get(identifier: object, custom_objects: Mapping[str, type] | None = None) ->
     ValueError
         See ``convlet.serialization.Registry.get``.
     """
-    if callable(identifier) and not isinstance(identifier, (type, Loss)):
+    if callable(identifier) and not isinstance(identifier, (type, Configurable)):
         raise ValueError(
             "loss: a function needs its gradient, too: CustomLoss(value, gradient), or a subclass "
             "of Loss"

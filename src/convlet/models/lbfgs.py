@@ -76,11 +76,23 @@ class Objective:
         return np.concatenate(parts, dtype=np.float64)
 
     def assign(self, weights: np.ndarray) -> None:
-        """Give the model the weights of a vector."""
-        ends = np.cumsum([variable.size for variable in self._variables.values()])
-        parts = np.split(weights, ends[:-1])
-        for variable, part in zip(self._variables.values(), parts, strict=True):
-            variable.assign(part.reshape(variable.shape))
+        """Give the model the weights of a vector.
+
+        Raises
+        ------
+        ValueError
+            If it has not as many numbers as there are weights, or numbers that these cannot hold;
+            the model is as it was then.
+        """
+        variables = list(self._variables.values())
+        ends = np.cumsum([variable.size for variable in variables])
+        if np.shape(weights) != (ends[-1],):
+            requirement = f"a vector of {ends[-1]} numbers"
+            raise ValueError(f"{_OWNER}: weights must be {requirement}, got {np.shape(weights)}")
+        parts = zip(variables, np.split(weights, ends[:-1]), strict=True)
+        values = [variable.converted(part.reshape(variable.shape)) for variable, part in parts]
+        for variable, value in zip(variables, values, strict=True):
+            variable.adopt(value)
 
     def __call__(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
         """Return loss and gradient for weights, which are the model's afterwards.
@@ -89,6 +101,8 @@ class Objective:
         ------
         NonFiniteLossError
             If the loss is not finite.
+        ValueError
+            See `assign`.
         """
         self.assign(weights)
         loss, gradient = 0.0, np.zeros(len(weights))
@@ -183,6 +197,8 @@ def minimize_lbfgs(
     except ImportError:
         raise ImportError(f"{_OWNER} needs SciPy: pip install 'convlet[learn]'") from None
     maxiter = arguments.integer(_OWNER, "maxiter", maxiter)
+    if callback is not None and not callable(callback):
+        raise arguments.invalid(_OWNER, "callback", "a function or None", callback)
     objective, steps = Objective(model, x, y, sample_weight, batch_size), 0
 
     def step_made(intermediate_result: Any) -> None:  # SciPy goes by the argument's name
