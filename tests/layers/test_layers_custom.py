@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from convlet import Layer, Sequential, layers
+from convlet import Layer, Sequential, layers, load_model, optimizers
 
 
 class Scale(Layer):
@@ -51,6 +51,40 @@ def test_it_trains_like_any_other():
     history = model.fit(x, 3 * x[:, ::2].reshape(8, 4), epochs=300, verbose=0, batch_size=8)
     np.testing.assert_allclose(model.get_weights()[0], [3, 3], atol=0.3)
     assert history.history["loss"][-1] < 0.1 * history.history["loss"][0]
+
+
+class Volume(Layer):
+    """Multiplies everything by one number."""
+
+    def build(self, input_shape):
+        self.add_weight((), "ones", name="factor")
+
+    def call(self, x, factor):
+        return x * factor
+
+    def gradient(self, x, factor, y, output_gradient):
+        return output_gradient * factor, (output_gradient * x).sum()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_weight_that_is_one_number_keeps_its_shape(momentum, tmp_path):
+    model = Sequential([layers.Input((2,)), Volume()])
+    model.compile(optimizers.SGD(0.1, momentum), "mse")
+    x = np.random.default_rng(0).normal(size=(8, 2))
+    model.fit(x, 3 * x, epochs=2, verbose=0, batch_size=8)
+    (factor,) = model.get_weights()
+    # by hand: g = 2 (w - 3) mean(x²), v = momentum v - 0.1 g
+    w, v = 1.0, 0.0
+    for _ in range(2):
+        v = momentum * v - 0.2 * (w - 3) * np.square(x).mean()
+        w += v
+    assert factor.shape == ()
+    assert factor == pytest.approx(w, rel=1e-5)
+    model.save(tmp_path / "model.safetensors")
+    read = load_model(tmp_path / "model.safetensors", {"Volume": Volume})
+    for trained in (model, read):
+        trained.train_on_batch(x, 3 * x)
+    assert read.get_weights()[0] == model.get_weights()[0]
 
 
 def test_it_is_told_whether_it_is_training():

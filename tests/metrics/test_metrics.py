@@ -313,6 +313,7 @@ def test_confusion_matrix_is_scikit_learn_s():
         ([0, 2], [0, 1], 2, "confusion_matrix: y_true[1] is 2, labels must be whole numbers from"),
         ([0, 1], [-1, 0], 2, "confusion_matrix: y_pred_labels[0] is -1, labels must be whole num"),
         ([0, 1], [0, 1], 0, "confusion_matrix: classes must be an integer of at least 1, got 0"),
+        ([0, 1], [0, 1], 10**9, "confusion_matrix: the matrix must fit into the "),
     ],
 )
 def test_labels_that_do_not_fit(y_true: list, y_pred: list, classes: int, message: str):

@@ -124,7 +124,7 @@ class Variable:
         if type(value) is not np.ndarray or value.shape != self.shape or value.dtype != self.dtype:
             self.assign(value)
             return
-        value = np.ascontiguousarray(value)
+        value = np.asarray(value, order="C")  # `ascontiguousarray` makes (1,) of ()
         value.flags.writeable = False
         self._value = value
 

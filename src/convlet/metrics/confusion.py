@@ -28,10 +28,11 @@ def confusion_matrix(y_true: object, y_pred_labels: object, classes: int) -> np.
     Raises
     ------
     ValueError
-        If the shapes differ, or a label is no class.
+        If the shapes differ, a label is no class, or the matrix is larger than the memory.
     """
     owner = "confusion_matrix"
     classes = arguments.integer(owner, "classes", classes)
+    arguments.fits_memory(owner, "the matrix", (classes, classes), np.int64, "fewer classes")
     right = whole_labels(as_numbers(owner, "y_true", y_true), classes, owner, "y_true")
     predicted = as_numbers(owner, "y_pred_labels", y_pred_labels)
     predicted = whole_labels(predicted, classes, owner, "y_pred_labels")
@@ -39,5 +40,22 @@ def confusion_matrix(y_true: object, y_pred_labels: object, classes: int) -> np.
         raise ValueError(
             f"{owner}: y_pred_labels must have y_true's shape {right.shape}, got {predicted.shape}"
         )
+    return pair_counts(right, predicted, classes)
+
+
+def pair_counts(
+    right: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Return how often each class was taken for each, or the sums of these answers' weights.
+
+    Parameters
+    ----------
+    right, predicted : ndarray of int64
+        Labels from 0 to ``classes - 1``, in one shape.
+    classes : int
+    weights : ndarray, optional
+        In the same shape.
+    """
     pairs = (right * classes + predicted).ravel()
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    of_each = None if weights is None else weights.ravel()
+    return np.bincount(pairs, of_each, classes**2).reshape(classes, classes)

@@ -19,6 +19,7 @@ from convlet.losses.targets import (
     whole_labels,
 )
 from convlet.metrics.base import Metric
+from convlet.metrics.confusion import pair_counts
 from convlet.metrics.thresholds import ratio
 
 
@@ -111,9 +112,10 @@ class IoU(Metric):
         if sample_weight is not None:
             weights = spread_weights(sample_weight, right.shape, np.float64, owner)
         counted = np.ones(right.shape, bool) if ignored is None else right != ignored
-        places = right[counted] * self.num_classes + predicted.reshape(right.shape)[counted]
-        counts = np.bincount(places, weights[counted], self.num_classes**2)
-        self._total = self._total + counts.reshape(self._total.shape)
+        predicted = predicted.reshape(right.shape)[counted]
+        self._total = self._total + pair_counts(
+            right[counted], predicted, self.num_classes, weights[counted]
+        )
 
     def _labels(self, name: str, value: object, sparse: bool) -> np.ndarray:
         """Return labels, without a last axis of 1."""
