@@ -206,6 +206,15 @@ def test_r2_is_scikit_learn_s(weights: np.ndarray | None):
         np.testing.assert_allclose(result, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_r2_of_targets_that_are_large_beside_their_variance(weights: np.ndarray | None):
+    y_true, y_pred = 1e9 + normal(8, 2, seed=1), 1e9 + normal(8, 2, seed=2)
+    expected = judge.r2_score(y_true, y_pred, sample_weight=weights)
+    assert in_batches(R2Score(), y_true, y_pred, weights) == pytest.approx(expected, rel=1e-6)
+    same = np.full(8, 0.1)  # a number that sums do not hold exactly
+    assert in_batches(R2Score(), same, same + y_pred[:, 0], weights) == 0.0
+
+
 def test_r2_of_constant_targets_and_adjusted():
     for y_pred, expected in (([2.0, 2.0], 1.0), ([2.0, 3.0], 0.0)):
         metric = R2Score()

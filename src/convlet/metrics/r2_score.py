@@ -35,7 +35,7 @@ class R2Score(Metric):
         For another aggregation, and a negative number.
     """
 
-    state_names = ("samples", "count", "sum", "squared_sum", "residual")
+    state_names = ("samples", "count", "mean", "scatter", "residual")
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class R2Score(Metric):
     def reset_state(self) -> None:
         """Forget all batches."""
         self._samples, self._count = 0, 0.0
-        self._sum, self._squared_sum, self._residual = np.zeros((3, 0))
+        self._mean, self._scatter, self._residual = np.zeros((3, 0))
 
     @quietly
     def update_state(self, y_true: object, y_pred: object, sample_weight: object = None) -> None:
@@ -77,21 +77,34 @@ class R2Score(Metric):
         """
         targets, predictions, weights = dense_batch("R2Score", y_true, y_pred, sample_weight)
         outputs = predictions.shape[-1]
-        check_last_axis("R2Score", len(self._sum), outputs, "outputs")
+        check_last_axis("R2Score", len(self._mean), outputs, "outputs")
         t, p = (a.reshape(-1, outputs).astype(np.float64) for a in (targets, predictions))
         w = weights.ravel()
-        sums = np.array([w @ t, w @ np.square(t), w @ np.square(t - p)])
-        if len(self._sum):
-            sums += [self._sum, self._squared_sum, self._residual]
-        self._sum, self._squared_sum, self._residual = sums
-        self._samples, self._count = self._samples + len(w), self._count + float(w.sum())
+        self._samples += len(w)
+        if len(self._mean) == 0:
+            self._mean, self._scatter, self._residual = np.zeros((3, outputs))
+        self._residual = self._residual + w @ np.square(t - p)
+        if count := float(w.sum()):
+            self._add(count, t[0] + w @ (t - t[0]) / count, t, w)  # exact where t is constant
+
+    def _add(self, count: float, mean: np.ndarray, t: np.ndarray, w: np.ndarray) -> None:
+        """Add a batch's sum of weights, and its mean and squares about it, as Chan et al. do.
+
+        *Updating formulae and a pairwise algorithm for computing sample variances*, 1979: sums of
+        plain squares would lose all digits to targets that are large beside their variance.
+        """
+        difference, total = mean - self._mean, self._count + count
+        between = np.square(difference) * (self._count * count / total)
+        self._scatter = self._scatter + w @ np.square(t - mean) + between
+        self._mean = self._mean + difference * (count / total)
+        self._count = total
 
     @quietly
     def result(self) -> Any:
         """Return the score, 0.0 before the first batch."""
         if not self._count:
             return 0.0
-        total = self._squared_sum - np.square(self._sum) / self._count
+        total = self._scatter
         scores = np.where(self._residual == 0, 1.0, 0.0)
         np.divide(total - self._residual, total, out=scores, where=total > 0)
         if self.class_aggregation is None:
