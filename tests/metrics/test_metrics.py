@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from metric_cases import in_batches
 from scipy import special
 from sklearn import metrics as judge
 
@@ -18,7 +19,6 @@ from convlet.metrics import (
     MeanAbsoluteError,
     MeanMetric,
     MeanSquaredError,
-    Metric,
     SparseCategoricalAccuracy,
     SparseTopKCategoricalAccuracy,
     TopKCategoricalAccuracy,
@@ -31,14 +31,6 @@ LABELS = np.random.default_rng(0).integers(6, size=50)
 ONE_HOT = np.eye(6)[LABELS]
 PROBABILITIES = special.softmax(normal(50, 6) + ONE_HOT, axis=-1)
 WEIGHTS = np.random.default_rng(1).random(50)
-
-
-def in_batches(metric: Metric, y_true: object, y_pred: object, weights: object = None) -> float:
-    """Return the metric after batches of 1, 9 and 40."""
-    for part in (slice(1), slice(1, 10), slice(10, None)):
-        sample_weight = None if weights is None else weights[part]
-        metric.update_state(y_true[part], y_pred[part], sample_weight)
-    return metric.result()
 
 
 # Values ------------------------------------------------------------------------------------------

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from convlet import ops
 from convlet.losses.base import MEAN, quietly
-from convlet.losses.crossentropy import EPSILON, Crossentropy, check_smoothing, is_clipped
+from convlet.losses.crossentropy import (
+    Crossentropy,
+    binary_derivative,
+    binary_values,
+    check_smoothing,
+    smoothed,
+)
 from convlet.losses.targets import binary_targets
 
 
@@ -49,26 +54,13 @@ class BinaryCrossentropy(Crossentropy):
     @quietly
     def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return the values; see ``Loss.call``."""
-        t = self._smoothed(y_true, y_pred.dtype)
-        if self.from_logits:
-            z = y_pred
-            # -t ln σ(z) - (1-t) ln(1-σ(z)) = ln(1 + e^z) - t z, with no e to a power above 0
-            return (np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))).mean(axis=-1)
-        p = np.clip(y_pred, EPSILON, 1 - EPSILON)
-        return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(axis=-1)
+        return binary_values(self._smoothed(y_true, y_pred), y_pred, self.from_logits).mean(axis=-1)
 
     @quietly
     def gradient(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return the derivative of each value; see ``Loss.gradient``."""
-        t = self._smoothed(y_true, y_pred.dtype)
-        if self.from_logits:
-            derivative = ops.activation(y_pred, "sigmoid") - t
-        else:
-            p = np.clip(y_pred, EPSILON, 1 - EPSILON)
-            # -t/p + (1-t)/(1-p)
-            derivative = np.where(is_clipped(y_pred), 0, (p - t) / (p * (1 - p)))
-        return derivative / y_pred.shape[-1]
+        t = self._smoothed(y_true, y_pred)
+        return binary_derivative(t, y_pred, self.from_logits) / y_pred.shape[-1]
 
-    def _smoothed(self, y_true: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        s = self.label_smoothing
-        return (1 - s) * y_true.astype(dtype) + s / 2
+    def _smoothed(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        return smoothed(y_true, self.label_smoothing, 2, y_pred.dtype)

@@ -14,7 +14,13 @@ import numpy as np
 
 from convlet import arguments, ops
 from convlet.losses.base import MEAN, quietly
-from convlet.losses.crossentropy import EPSILON, Crossentropy, check_smoothing, is_clipped
+from convlet.losses.crossentropy import (
+    EPSILON,
+    Crossentropy,
+    check_smoothing,
+    is_clipped,
+    smoothed,
+)
 from convlet.losses.targets import label_targets, one_hot_targets
 
 
@@ -63,8 +69,7 @@ class CategoricalCrossentropy(Crossentropy):
         return _gradient(self._smoothed(y_true, y_pred), y_pred, self.from_logits)
 
     def _smoothed(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-        s = self.label_smoothing
-        return (1 - s) * y_true.astype(y_pred.dtype) + s / y_pred.shape[-1]
+        return smoothed(y_true, self.label_smoothing, y_pred.shape[-1], y_pred.dtype)
 
 
 class SparseCategoricalCrossentropy(Crossentropy):

@@ -15,7 +15,15 @@ import numpy as np
 
 from convlet import arguments, ops
 from convlet.losses.base import MEAN, quietly
-from convlet.losses.crossentropy import EPSILON, Crossentropy, check_smoothing, is_clipped
+from convlet.losses.crossentropy import (
+    EPSILON,
+    Crossentropy,
+    binary_derivative,
+    binary_values,
+    check_smoothing,
+    is_clipped,
+    smoothed,
+)
 from convlet.losses.targets import binary_targets, one_hot_targets
 
 
@@ -80,18 +88,17 @@ class BinaryFocalCrossentropy(Crossentropy):
     def call(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return the values; see ``Loss.call``."""
         t, weights = self._targets_and_weights(y_true, y_pred)
-        if self.from_logits:
-            miss, crossentropy, _, _ = _of_logits(t, y_pred)
-        else:
-            miss, crossentropy, _, _ = _of_probabilities(t, y_pred)
+        miss, _ = _miss(t, y_pred, self.from_logits)
+        crossentropy = binary_values(t, y_pred, self.from_logits)
         return (weights * miss**self.gamma * crossentropy).mean(axis=-1)
 
     @quietly
     def gradient(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return the derivative of each value; see ``Loss.gradient``."""
         t, weights = self._targets_and_weights(y_true, y_pred)
-        parts = _of_logits if self.from_logits else _of_probabilities
-        miss, crossentropy, by_miss, by_crossentropy = parts(t, y_pred)
+        miss, by_miss = _miss(t, y_pred, self.from_logits)
+        crossentropy = binary_values(t, y_pred, self.from_logits)
+        by_crossentropy = binary_derivative(t, y_pred, self.from_logits)
         # (m^γ H)' = (m^γ)' H + m^γ H'
         by_power = _power_derivative(miss, self.gamma) * by_miss
         derivative = by_power * crossentropy + miss**self.gamma * by_crossentropy
@@ -100,27 +107,16 @@ class BinaryFocalCrossentropy(Crossentropy):
     def _targets_and_weights(
         self, y_true: np.ndarray, y_pred: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray | float]:
-        s = self.label_smoothing
-        t = (1 - s) * y_true.astype(y_pred.dtype) + s / 2
+        t = smoothed(y_true, self.label_smoothing, 2, y_pred.dtype)
         return t, t * self.alpha + (1 - t) * (1 - self.alpha) if self.apply_class_balancing else 1.0
 
 
-Parts = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-def _of_probabilities(t: np.ndarray, p: np.ndarray) -> Parts:
-    """Return m = 1 - p_t, the cross-entropy H, and the derivatives of both by p."""
-    q = np.clip(p, EPSILON, 1 - EPSILON)
-    crossentropy = -(t * np.log(q) + (1 - t) * np.log(1 - q))
-    by_p = np.where(is_clipped(p), 0, (q - t) / (q * (1 - q)))
-    return t * (1 - p) + (1 - t) * p, crossentropy, 1 - 2 * t, by_p
-
-
-def _of_logits(t: np.ndarray, z: np.ndarray) -> Parts:
-    """Return m = 1 - p_t, the cross-entropy H, and the derivatives of both by the logits."""
-    p, not_p = ops.activation(z, "sigmoid"), ops.activation(-z, "sigmoid")
-    crossentropy = np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
-    return t * not_p + (1 - t) * p, crossentropy, (1 - 2 * t) * p * not_p, p - t
+def _miss(t: np.ndarray, y_pred: np.ndarray, from_logits: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return m = 1 - p_t, and its derivative by the predictions."""
+    if not from_logits:
+        return t * (1 - y_pred) + (1 - t) * y_pred, 1 - 2 * t
+    p, not_p = ops.activation(y_pred, "sigmoid"), ops.activation(-y_pred, "sigmoid")
+    return t * not_p + (1 - t) * p, (1 - 2 * t) * p * not_p
 
 
 class CategoricalFocalCrossentropy(Crossentropy):
@@ -214,8 +210,7 @@ class CategoricalFocalCrossentropy(Crossentropy):
         return np.log(clipped), 1 - clipped, p
 
     def _weighted_targets(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-        s = self.label_smoothing
-        t = (1 - s) * y_true.astype(y_pred.dtype) + s / y_pred.shape[-1]
+        t = smoothed(y_true, self.label_smoothing, y_pred.shape[-1], y_pred.dtype)
         return t * np.asarray(self.alpha, y_pred.dtype)
 
 
