@@ -16,10 +16,7 @@ import numpy as np
 
 FRAMES, HEIGHT, WIDTH = 12, 120, 160
 WINDOW = 36
-NEAR, FAR = (
-    2,
-    8,
-)  # pixels from a window's middle to the ball: positive up to NEAR, negative from FAR
+NEAR, FAR = 2, 8  # pixels from a window's middle to the ball: positive up to, negative from
 ROUND = 0.25  # of the negatives have something round in the middle
 GRAVITY = 0.3  # pixels a frame, a frame
 SHUTTER = np.array([-0.2, 0.0, 0.2])  # frames; moving things are drawn so often, and blur

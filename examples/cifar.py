@@ -19,16 +19,16 @@ digits, with ``--size 8 --epochs 20``, was read 19.06 % wrong, mirrored digits a
 16 s of the processor's time.
 """
 
-import argparse
 import sys
-import time
 
 import numpy as np
+from command_line import parser_of
+from training import Progress, error_of
 
 import convlet
 from convlet.applications import CIFARResNet
 from convlet.augmentation import RandomFlip, RandomTranslation
-from convlet.callbacks import BackupAndRestore, LambdaCallback
+from convlet.callbacks import BackupAndRestore
 from convlet.optimizers import SGD
 from convlet.optimizers.schedules import PiecewiseConstantDecay
 from convlet.regularizers import L2, serialize
@@ -62,32 +62,34 @@ def main():
         BATCH,
         options.epochs,
         verbose=0,
-        callbacks=[watch(options.epochs), *map(BackupAndRestore, options.backup)],
+        callbacks=[Progress(model.name), *map(BackupAndRestore, options.backup)],
         validation_data=validation,
         augmentation=[
             RandomFlip("horizontal"),
             RandomTranslation(*shifts, fill_mode="constant", interpolation="nearest"),
         ],
     )
-    _, accuracy = model.evaluate(x_test, y_test, BATCH, verbose=0)
-    print(f"Test error: {100 * (1 - accuracy):.2f} %; the paper's ResNet-20 on CIFAR-10: 8.75 %")
+    error = error_of(model, x_test, y_test)
+    print(f"Test error: {error:.2f} %; the paper's ResNet-20 on CIFAR-10: 8.75 %")
 
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    counts = {
+        "depth": (20, "6n + 2"),
+        "epochs": (182, "how long; 182: 64,000 steps"),
+        "size": (32, "rows and columns of a folder's images"),
+        "limit": (None, "take so many images of each part, for a trial"),
+    }
+    parser = parser_of(__doc__, **counts)
     parser.add_argument("folder", nargs="?", help="CIFAR-10's, or one of images")
-    parser.add_argument("--depth", type=int, default=20, help="6n + 2 (20)")
-    parser.add_argument("--epochs", type=int, default=182, help="how long (182: 64,000 steps)")
-    parser.add_argument("--size", type=int, default=32, help="rows and columns of images (32)")
-    parser.add_argument("--limit", type=int, help="take so many images of each part, for a trial")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--backup", action="append", default=[], help="a folder from which a broken run goes on"
     )
     options = parser.parse_args()
-    if options.epochs < 1 or options.size < 8 or (options.limit is not None and options.limit < 2):
-        parser.error("--epochs must be at least 1, --limit 2, --size 8")
+    if options.size < 8 or (options.limit is not None and options.limit < 2):
+        parser.error("--size must be at least 8, --limit 2")
     if options.depth < 8 or options.depth % 6 != 2:
         parser.error("--depth must be 6n + 2, such as 8, 20 or 110")
     return options
@@ -122,24 +124,6 @@ def network(depth, shape, classes):
             decay = serialize(L2(DECAY / 2))
             layer["config"] |= {"kernel_initializer": "he_normal", "kernel_regularizer": decay}
     return type(model).from_config(config)
-
-
-def watch(epochs):
-    """Return a callback that prints each epoch."""
-    begun = []
-
-    def show(epoch, logs):
-        now = time.perf_counter()
-        error, left = 100 * (1 - logs["val_accuracy"]), epochs - epoch - 1
-        print(
-            f"epoch {epoch + 1:3}: loss {logs['loss']:.3f}, validation error {error:5.2f} %  "
-            f"{now - begun[-1]:.1f} s, {(now - begun[0]) / len(begun) * left / 60:.0f} min left",
-            flush=True,
-        )
-
-    return LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: begun.append(time.perf_counter()), on_epoch_end=show
-    )
 
 
 if __name__ == "__main__":

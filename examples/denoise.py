@@ -21,13 +21,14 @@ leaves are tones here and there, what the network leaves is fainter (``--plot``)
 of the processor's time.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import plots
+import sounds
+from command_line import parser_of
 from denoising import METHODS, best, gain, spectrogram
-from sounds import Progress, positive, spoken_digits, with_noise, write_wav
+from training import adam, fit_anew
 
 from convlet import Model, utils
 from convlet.datasets.fsdd import SAMPLE_RATE
@@ -40,11 +41,8 @@ from convlet.layers import (
     Input,
     Multiply,
 )
-from convlet.optimizers import Adam
-from convlet.optimizers.schedules import CosineDecay
 
 LENGTH, TRAINED = 8000, slice(1952, 6048)  # samples; those that the network is trained on
-TAKES, VALIDATION = 45, 5  # of each speaker and digit in the training part; held out of these
 CODE, TAPS, STRIDE, FILTERS, DILATIONS = 96, 40, 8, 48, (1, 2, 4, 8, 16, 32)
 BATCH, RATE = 16, 0.003
 LEVELS, SHOWN = (0, 5, 10), 5  # decibels; of what is written and drawn
@@ -54,30 +52,28 @@ TUNING = 15  # of so many training recordings one, for these
 def main():
     """Train, then compare at each level of noise."""
     options = parse_arguments()
-    training, judge = read(options)
-    part = "takes 5 to 9" if options.validate else "the test part"
-    print(f"{len(training):,} recordings to train on; {len(judge):,}, {part}, to be judged by\n")
+    parts = sounds.spoken_digits(options.folder, LENGTH)
+    parts = sounds.judged_by(parts, options.validate, options.every)
+    training, judge = [x / sounds.loudness(x, where=x != 0) for x, _ in parts]
     models = [trained(seed, training[:, TRAINED], options.epochs) for seed in range(options.seeds)]
     print("\nGain in decibels, the mean of the recordings")
     print(f"{'noise':>8}{'Wiener filter':>18}{'spectrogram':>18}{'network':>18}")
-    shown = {}
     for level in LEVELS:
-        noisy = with_noise(judge, level, np.random.default_rng(2))
+        noisy = sounds.with_noise(judge, level, np.random.default_rng(2))
         heard = {"clean": judge, "noisy": noisy}
         for name, method, settings in METHODS:
-            setting = best(method, settings, training[::TUNING], level)
-            heard[name] = method(noisy, setting)
+            heard[name] = method(noisy, best(method, settings, training[::TUNING], level))
         cells = [f"{gain(judge, noisy, heard[name]):18.2f}" for name, *_ in METHODS]
         of_models = [cleaned(model, noisy) for model in models]
-        gains = [gain(judge, noisy, sounds) for sounds in of_models]
-        spread = f"  ({min(gains):.2f} to {max(gains):.2f})" if len(gains) > 1 else ""
-        print(f"{level:5} dB{''.join(cells)}{np.mean(gains):18.2f}{spread}", flush=True)
+        gains = [gain(judge, noisy, sound) for sound in of_models]
+        spread = f"{np.mean(gains):18.2f} ({min(gains):.2f} to {max(gains):.2f})"
+        print(f"{level:5} dB{''.join(cells)}{spread}", flush=True)
         if level == SHOWN:
             heard["network"] = of_models[0]
-            shown = {name: sounds[len(judge) // 2] for name, sounds in heard.items()}
+            shown = {name: sound[len(judge) // 2] for name, sound in heard.items()}
     if options.out:
         for name, sound in shown.items():
-            write_wav(options.out / f"{name.replace(' ', '-')}.wav", sound, SAMPLE_RATE)
+            sounds.write_wav(options.out / f"{name.replace(' ', '-')}.wav", sound, SAMPLE_RATE)
         print(f"Sounds: {options.out}")
     if options.plot:
         draw(shown, options.plot)
@@ -85,31 +81,19 @@ def main():
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", help="the recordings' folder; by default downloaded")
-    parser.add_argument("--seeds", type=int, default=2, help="how often to train (2)")
-    parser.add_argument("--epochs", type=int, default=6, help="how long (6)")
-    parser.add_argument("--every", type=int, default=1, help="of so many recordings one")
+    counts = {
+        "seeds": (2, "how often to train"),
+        "epochs": (6, "how long"),
+        "every": (1, "of so many recordings one"),
+    }
+    parser = parser_of(__doc__, plot=True, **counts)
+    sounds.add_folder(parser)
     parser.add_argument("--validate", action="store_true", help="hold takes 5 to 9 out for choices")
     parser.add_argument("--out", type=Path, help="write a recording, noisy and cleaned, here")
-    plots.add_option(parser)
     options = parser.parse_args()
-    positive(parser, options, "seeds", "epochs", "every")
-    plots.check(parser, options.plot)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)  # now, not after the training
     return options
-
-
-def read(options):
-    """Return recordings to train on and to be judged by, their words of effective value 1."""
-    (training, _), (test, _) = spoken_digits(options.folder, LENGTH)
-    parts = training, test
-    if options.validate:
-        held_out = np.arange(len(training)) % TAKES < VALIDATION  # by digit, speaker and take
-        parts = training[~held_out], training[held_out]
-    few = (part[:: options.every] for part in parts)
-    return [x / np.sqrt(np.mean(x**2, axis=1, where=x != 0, keepdims=True)) for x in few]
 
 
 def trained(seed, clean, epochs):
@@ -117,16 +101,15 @@ def trained(seed, clean, epochs):
     utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)
     model = network()
-    model.compile(Adam(CosineDecay(RATE, epochs * -(-len(clean) // BATCH))), "mean_squared_error")
-    progress = Progress(f"seed {seed}")
-    for epoch in range(epochs):
-        noisy = with_noise(
-            clean, generator.uniform(min(LEVELS), max(LEVELS), len(clean)), generator
-        )
-        size = loudness(noisy)
-        x, y = (noisy / size)[..., np.newaxis], (clean / size)[..., np.newaxis]
-        given = {"epochs": epoch + 1, "initial_epoch": epoch, "verbose": 0}
-        model.fit(x, y, BATCH, callbacks=[progress], **given)
+    model.compile(adam(RATE, epochs, len(clean), BATCH), "mean_squared_error")
+
+    def noisy_and_clean():
+        levels = generator.uniform(min(LEVELS), max(LEVELS), len(clean))
+        noisy = sounds.with_noise(clean, levels, generator)
+        size = sounds.loudness(noisy)
+        return (noisy / size)[..., np.newaxis], (clean / size)[..., np.newaxis]
+
+    fit_anew(model, noisy_and_clean, epochs, BATCH, f"seed {seed}")
     return model
 
 
@@ -146,28 +129,19 @@ def network():
 
 def cleaned(model, noisy):
     """Return what the network makes of recordings, which it is given in one loudness."""
-    size = loudness(noisy)
+    size = sounds.loudness(noisy)
     return model.predict((noisy / size)[..., np.newaxis], verbose=0)[..., 0] * size
-
-
-def loudness(x):
-    """Return the effective value of each recording."""
-    return np.sqrt(np.mean(x**2, axis=1, keepdims=True))
 
 
 def draw(shown, path):
     """Draw spectrograms of a recording: clean, noisy, and cleaned in each way."""
-    from matplotlib import pyplot
-
-    figure, all_axes = pyplot.subplots(
-        len(shown), sharex=True, figsize=(6, 9), layout="constrained"
-    )
+    figure = plots.figure(6, 9)
+    all_axes = figure.subplots(len(shown), sharex=True)
     for axes, (name, sound) in zip(all_axes, shown.items(), strict=True):
         axes.pcolormesh(*spectrogram(sound, SAMPLE_RATE), vmin=-60, vmax=0, rasterized=True)
         axes.set(title=name, ylabel="Hz")
     all_axes[-1].set(xlabel="s")
-    figure.savefig(path)
-    print(f"Picture: {path}")
+    plots.save(figure, path)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ and ResNet-110 learns as ResNet-20 does.
     python examples/depth.py    # a quarter of a minute on two cores
 """
 
-import argparse
 import math
 import time
+
+from command_line import parser_of
 
 from convlet import datasets, optimizers, utils
 from convlet.applications import CIFARResNet
@@ -25,13 +26,10 @@ WIDTH = 0.5  # 8, 16 and 32 channels
 
 def main():
     """Train four networks, one after the other, from the same seed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    counts = {"epochs": (8, "how long"), "limit": (None, "images to train on; by default all")}
+    parser = parser_of(__doc__, **counts)
     parser.add_argument("--depths", type=int, nargs="+", default=[20, 110], help="each 6n + 2")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--limit", type=int, help="images to train on; by default all")
     options = parser.parse_args()
-    if options.epochs < 1 or (options.limit is not None and options.limit < 1):
-        parser.error("--epochs and --limit must be at least 1")
     if any(depth < 8 or depth % 6 != 2 for depth in options.depths):
         parser.error("--depths must be 6n + 2, such as 8, 20 or 110")
     data = datasets.open_dataset("digits")

@@ -22,20 +22,14 @@ By the most frequent note 8.4 % are right, by what follows the note before 38.3;
 processor's time.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import plots
-from melodies import (
-    NAMES,
-    NOTES,
-    PHRASE,
-    SEMITONES,
-    grammarian,
-    melodies,
-)
-from sounds import positive, write_wav
+from command_line import parser_of
+from melodies import NAMES, NOTES, PHRASE, grammarian, melodies, played, written
+from sounds import write_wav
+from training import mean_of
 
 from convlet import Model, utils
 from convlet.layers import Add, Conv1D, Input
@@ -44,7 +38,7 @@ from convlet.optimizers import Adam
 FILTERS, BATCH, RATE = 48, 32, 0.003
 TEST, PRIMER = 1000, 3 * PHRASE  # melodies to be judged by; notes that are given to be continued
 SHOWN = 7  # of the test melodies, the one that is continued
-SECONDS, RATE_OF_SOUND = 0.3, 8000  # of a note; samples a second
+SAMPLE_RATE = 8000  # of the sound
 
 
 def main():
@@ -53,49 +47,38 @@ def main():
     training = melodies(options.melodies, np.random.default_rng(0))
     test = melodies(TEST, np.random.default_rng(1))
     print(f"{len(training):,} melodies to learn from, {TEST:,} others to be judged by\n")
-    print("The next note is predicted right by")
-    show("the most frequent note", [np.bincount(training.ravel()).argmax() == test[:, 1:]])
-    show(
-        "what most often follows the note before",
-        [followers(training)[test[:, :-1]] == test[:, 1:]],
-    )
+    print("The next note is predicted right by, %")
+    show("the most frequent note", test, [np.bincount(training.ravel()).argmax()])
+    show("what most often follows the note before", test, [followers(training)[test[:, :-1]]])
     rolls = {"the melody": test[SHOWN]}
     for layers in range(1, options.layers + 1):
-        hits = []
-        for seed in range(options.seeds):
-            model = trained(layers, seed, training, options.epochs)
-            hits.append(
-                model.predict(one_hot(test[:, :-1]), verbose=0).argmax(axis=-1) == test[:, 1:]
-            )
+        models = [trained(layers, seed, training, options.epochs) for seed in range(options.seeds)]
+        guesses = [model.predict(one_hot(test[:, :-1]), verbose=0) for model in models]
         name = f"{2**layers} notes seen"
-        show(f"{name}, {layers} layer{'s'[: layers > 1]}", hits)
-        rolls[name] = continued(model, test[SHOWN, :PRIMER], NOTES)
-    show("whoever knows the grammar", [grammarian(test) == test[:, 1:]])
+        show(f"{name}, layers: {layers}", test, [chances.argmax(axis=-1) for chances in guesses])
+        rolls[name] = continued(models[-1], test[SHOWN, :PRIMER], NOTES)
+    show("whoever knows the grammar", test, [grammarian(test)])
     print(f"\nContinued after its first {PRIMER} notes:\n")
     for name, notes in rolls.items():
-        phrases = [
-            " ".join(f"{NAMES[note]:<3}" for note in part) for part in notes.reshape(-1, PHRASE)
-        ]
-        print(f"{name:<14} {'| '.join(phrases).rstrip()}")
+        print(f"{name:<14} {written(notes)}")
     if options.plot:
         draw(rolls, options.plot)
     if options.out:
-        write_wav(options.out, played(list(rolls.values())[-1]), RATE_OF_SOUND)
+        write_wav(options.out, played(notes, SAMPLE_RATE), SAMPLE_RATE)
         print(f"Sound: {options.out}")
 
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how often to train each network (3)")
-    parser.add_argument("--epochs", type=int, default=15, help="how long (15)")
-    parser.add_argument("--layers", type=int, default=5, help="of the largest network (5)")
-    parser.add_argument("--melodies", type=int, default=2000, help="to learn from (2,000)")
-    plots.add_option(parser)
+    counts = {
+        "seeds": (3, "how often to train each network"),
+        "epochs": (15, "how long"),
+        "layers": (5, "of the largest network"),
+        "melodies": (2000, "to learn from"),
+    }
+    parser = parser_of(__doc__, plot=True, **counts)
     parser.add_argument("--out", type=Path, help="write the largest network's melody as a WAV file")
     options = parser.parse_args()
-    positive(parser, options, "seeds", "epochs", "layers", "melodies")
-    plots.check(parser, options.plot)
     if options.out and not options.out.parent.is_dir():
         parser.error(f"--out must be a file in a folder, got {options.out}")
     return options
@@ -135,34 +118,23 @@ def continued(model, notes, length):
     return notes
 
 
-def show(name, hits):
-    """Print how many notes were right, and between what several seeds lie."""
-    shares = [np.mean(hit) for hit in hits]
-    several = f"  ({min(shares):.1%} to {max(shares):.1%})" if len(shares) > 1 else ""
-    print(f"  {name:<40} {np.mean(shares):.1%}{several}", flush=True)
-
-
-def played(notes):
-    """Return the notes as plucked tones."""
-    time = np.arange(round(SECONDS * RATE_OF_SOUND)) / RATE_OF_SOUND
-    hertz = [261.63 * 2 ** (SEMITONES[note] / 12) for note in notes]
-    return np.concatenate([np.sin(2 * np.pi * f * time) * np.exp(-6 * time) for f in hertz])
+def show(name, melodies, guesses):
+    """Print how many notes were guessed right, the mean of all seeds."""
+    shares = [100 * np.mean(guess == melodies[:, 1:]) for guess in guesses]
+    print(f"  {name:<40} {mean_of(shares, '.1f')}", flush=True)
 
 
 def draw(rolls, path):
     """Draw the melody and its continuations as piano rolls."""
-    from matplotlib import pyplot
-
-    figure, all_axes = pyplot.subplots(
-        len(rolls), sharex=True, figsize=(7, 9), layout="constrained"
-    )
-    for axes, (name, notes) in zip(all_axes, rolls.items(), strict=True):
+    figure = plots.figure(7, 9)
+    for axes, (name, notes) in zip(
+        figure.subplots(len(rolls), sharex=True), rolls.items(), strict=True
+    ):
         axes.step(np.arange(NOTES + 1), np.append(notes, notes[-1]), where="post")
         axes.set(title=name, yticks=range(0, len(NAMES), 7), yticklabels=NAMES[::7])
         for border in range(PHRASE, NOTES, PHRASE):
             axes.axvline(border, color="grey", linewidth=2 if border == PRIMER else 0.5)
-    figure.savefig(path)
-    print(f"Picture: {path}")
+    plots.save(figure, path)
 
 
 if __name__ == "__main__":

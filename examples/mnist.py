@@ -21,23 +21,20 @@ time; on two free cores an epoch with ``--distort`` takes 7.5 s. ``--seeds 1 --e
 gives a first impression.
 """
 
-import argparse
-import statistics
-import sys
 import time
-from pathlib import Path
 
-import numpy as np
+import mnist_parts
+from command_line import parser_of
+from training import Progress, error_of, mean_of
 
 import convlet
 from convlet import augmentation as aug
 from convlet import layers
 from convlet.applications import LeNet20_50_500
-from convlet.callbacks import Callback, EarlyStopping
+from convlet.callbacks import EarlyStopping
 from convlet.optimizers import SGD, schedules
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared/data/mnist"  # beside the checkout
-TRAINING, BATCH, PATIENCE = 50_000, 100, 10
+BATCH, PATIENCE = 100, 10
 DISTORTIONS = [
     aug.RandomRotation(0.03, fill_mode="constant"),
     aug.RandomZoom(0.1, 0.1, fill_mode="constant"),
@@ -49,47 +46,24 @@ DISTORTIONS = [
 
 def main():
     """Train once for each seed, then compare."""
-    options = parse_arguments()
-    training, validation, test = read(options.folder, options.limit)
-    sizes = ", ".join(f"{len(images):,}" for images, _ in (training, validation, test))
-    print(f"MNIST: {sizes} images to train on, to validate on, to test on.\n")
+    counts = {
+        "seeds": (3, "how often to train"),
+        "epochs": (None, "how long at most (200; with --distort 20)"),
+        "limit": (None, "take so many images of each part, for a trial"),
+    }
+    parser = parser_of(__doc__, mnist=True, **counts)
+    parser.add_argument("--distort", action="store_true", help="train on distorted images")
+    options = parser.parse_args()
+    epochs = options.epochs or (20 if options.distort else 200)
+    parts = mnist_parts.load(options.folder)
+    training, validation, test = mnist_parts.limited(parts, options.limit)
     errors, start = [], time.perf_counter()
     for seed in range(options.seeds):
-        model = train(seed, options.distort, options.epochs, training, validation)
+        model = train(seed, options.distort, epochs, training, validation)
         errors.append(error_of(model, *test))
         print(f"Seed {seed}: test error {errors[-1]:.2f} %\n", flush=True)
-    print(
-        f"Test error  {statistics.mean(errors):.2f} %, the mean of {len(errors)} "
-        f"(from {min(errors):.2f} to {max(errors):.2f}); LISA's 0.92 %\n"
-        f"Time        {(time.perf_counter() - start) / 60:.1f} minutes; LISA's 380"
-    )
-
-
-def parse_arguments():
-    """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", default=FOLDER, help="where MNIST's four files are")
-    parser.add_argument("--distort", action="store_true", help="train on distorted images")
-    parser.add_argument("--seeds", type=int, default=3, help="how often to train (3)")
-    parser.add_argument("--epochs", type=int, help="how long at most (200; with --distort 20)")
-    parser.add_argument("--limit", type=int, help="take so many images of each part, for a trial")
-    options = parser.parse_args()
-    if options.epochs is None:
-        options.epochs = 20 if options.distort else 200
-    for name in ("seeds", "epochs", "limit"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1")
-    return options
-
-
-def read(folder, limit):
-    """Return images and labels to train on, to validate on and to test on."""
-    try:
-        (x, y), test = convlet.datasets.mnist.load_data(folder)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"This needs MNIST, four IDX files in a folder: {error}")
-    parts = (x[:TRAINING], y[:TRAINING]), (x[TRAINING:], y[TRAINING:]), test
-    return [(images[:limit, ..., np.newaxis], labels[:limit]) for images, labels in parts]
+    print(f"Test error, %  {mean_of(errors)}; LISA's 0.92")
+    print(f"Time           {(time.perf_counter() - start) / 60:.1f} minutes; LISA's 380")
 
 
 def train(seed, distort, epochs, training, validation):
@@ -113,7 +87,7 @@ def train(seed, distort, epochs, training, validation):
         epochs=epochs,
         validation_data=validation,
         augmentation=DISTORTIONS if distort else None,
-        callbacks=[Watch(seed), best],
+        callbacks=[Progress(f"seed {seed}"), best],
         verbose=0,
     )
     return model
@@ -139,32 +113,6 @@ def small_network():
             layers.Dense(10, activation="softmax"),
         ]
     )
-
-
-class Watch(Callback):
-    """Prints each epoch."""
-
-    def __init__(self, seed):
-        self.seed = seed
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock."""
-        self.start = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Print the loss, the validation error and the time."""
-        print(
-            f"seed {self.seed}, epoch {epoch + 1:3}: loss {logs['loss']:.4f}, "
-            f"validation error {100 * (1 - logs['val_accuracy']):5.2f} %  "
-            f"{time.perf_counter() - self.start:.1f} s",
-            flush=True,
-        )
-
-
-def error_of(model, x, y):
-    """Return how many per cent of the images the model reads wrong."""
-    predicted = model.predict(x, batch_size=BATCH, verbose=0).argmax(axis=1)
-    return 100 * float(np.mean(predicted != y))
 
 
 if __name__ == "__main__":

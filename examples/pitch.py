@@ -23,12 +23,11 @@ at -10 dB instead of 43. With ``--direct`` it is 202 cents at 0 dB. It takes 2.5
 processor's time.
 """
 
-import argparse
-
 import numpy as np
 import plots
-from sounds import Progress, positive
+from command_line import parser_of
 from tones import HIGH, LENGTH, autocorrelation, cents, tones
+from training import adam, fit_anew
 
 from convlet import Sequential, utils
 from convlet.layers import (
@@ -39,8 +38,6 @@ from convlet.layers import (
     GlobalAveragePooling1D,
     Input,
 )
-from convlet.optimizers import Adam
-from convlet.optimizers.schedules import CosineDecay
 
 BATCH, RATE = 64, 0.002
 NOISE = (-10, 20)  # decibels, of the tones to train on
@@ -61,44 +58,40 @@ def main():
         tones(options.judges, np.random.default_rng((seed, level + 99)), level) for level in LEVELS
     ]
     threshold = tuned()
-    errors = {
-        "autocorrelation": [[autocorrelation(x, threshold) - y for x, y in judges]],
-        "network": [],
+    models = [trained(number, options) for number in range(options.seeds)]
+    answers = {
+        "autocorrelation": [[autocorrelation(x, threshold) for x, _ in judges]],
+        "network": [
+            [pitch_of(model.predict(x[..., np.newaxis], verbose=0)) for x, _ in judges]
+            for model in models
+        ],
     }
-    for number in range(options.seeds):
-        model = trained(number, options)
-        predicted = [pitch_of(model.predict(x[..., np.newaxis], verbose=0)) for x, _ in judges]
-        errors["network"].append(
-            [found - y for found, (_, y) in zip(predicted, judges, strict=True)]
-        )
-    print(f"\n{'noise':>8}  " + "".join(f"{name + ': median, close':>30}" for name in errors))
+    truth = [y for _, y in judges]
+    sizes = {name: np.abs(np.array(found) - truth) for name, found in answers.items()}
+    medians = {name: np.median(size, axis=2).mean(axis=0) for name, size in sizes.items()}
+    close = {name: 100 * np.mean(size < CLOSE, axis=(0, 2)) for name, size in sizes.items()}
+    print(f"\n{'noise':>8}  " + "".join(f"{name + ': median, close':>30}" for name in sizes))
     for at, level in enumerate(LEVELS):
-        cells = ""
-        for of_runs in errors.values():
-            size = np.abs([run[at] for run in of_runs])
-            cells += f"{np.median(size, axis=1).mean():14.1f} cents {np.mean(size < CLOSE):8.1%}"
-        print(f"{level:5} dB  {cells}")
-    print(
-        f"\nThe network's figures are means of {options.seeds}; close: less than {CLOSE} cents off."
-    )
+        cells = [f"{medians[name][at]:14.1f} cents {close[name][at]:7.1f}%" for name in sizes]
+        print(f"{level:5} dB  {''.join(cells)}")
+    print(f"\nMeans of all seeds; close: less than {CLOSE} cents off.")
     if options.plot:
-        draw(errors, options.plot)
+        labels = {"xlabel": "tone above noise, decibels", "ylabel": f"% closer than {CLOSE} cents"}
+        plots.curves(options.plot, LEVELS, close, **labels)
 
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how often to train (3)")
-    parser.add_argument("--epochs", type=int, default=12, help="how long (12)")
-    parser.add_argument("--tones", type=int, default=6000, help="new ones for each epoch (6,000)")
-    parser.add_argument("--judges", type=int, default=1000, help="to be judged by (1,000 a level)")
+    counts = {
+        "seeds": (3, "how often to train"),
+        "epochs": (12, "how long"),
+        "tones": (6000, "new ones for each epoch"),
+        "judges": (1000, "to be judged by, for each level"),
+    }
+    parser = parser_of(__doc__, plot=True, **counts)
     parser.add_argument("--direct", action="store_true", help="one output and the squared error")
     parser.add_argument("--validate", action="store_true", help="other tones to be judged by")
-    plots.add_option(parser)
-    options = parser.parse_args()
-    positive(parser, options, "seeds", "epochs", "tones", "judges")
-    plots.check(parser, options.plot)
-    return options
+    return parser.parse_args()
 
 
 def tuned():
@@ -112,21 +105,14 @@ def trained(seed, options):
     utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)
     model = network(options.direct)
-    steps = options.epochs * -(-options.tones // BATCH)
     loss = "mean_squared_error" if options.direct else "categorical_crossentropy"
-    model.compile(Adam(CosineDecay(RATE, steps)), loss)
-    progress = Progress(f"seed {seed}")
-    for epoch in range(options.epochs):
+    model.compile(adam(RATE, options.epochs, options.tones, BATCH), loss)
+
+    def new_tones():
         x, y = tones(options.tones, generator, NOISE)
-        model.fit(
-            x[..., np.newaxis],
-            y[:, np.newaxis] / cents(HIGH) if options.direct else bells(y),
-            BATCH,
-            epochs=epoch + 1,
-            initial_epoch=epoch,
-            callbacks=[progress],
-            verbose=0,
-        )
+        return x[..., np.newaxis], y[:, np.newaxis] / cents(HIGH) if options.direct else bells(y)
+
+    fit_anew(model, new_tones, options.epochs, BATCH, f"seed {seed}")
     return model
 
 
@@ -156,20 +142,6 @@ def pitch_of(output):
         return output[:, 0] * cents(HIGH)
     near = np.abs(np.arange(len(PITCHES)) - output.argmax(axis=1)[:, np.newaxis]) <= REACH
     return (output * near) @ PITCHES / (output * near).sum(axis=1)
-
-
-def draw(errors, path):
-    """Draw how many tones are close at each level of noise."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
-    for name, runs in errors.items():
-        close = 100 * np.mean(np.abs(runs) < CLOSE, axis=(0, 2))
-        axes.plot(LEVELS, close, marker="o", label=name)
-    axes.set(xlabel="tone above noise, decibels", ylabel=f"% less than {CLOSE} cents off")
-    axes.legend()
-    figure.savefig(path)
-    print(f"Picture: {path}")
 
 
 if __name__ == "__main__":

@@ -20,17 +20,15 @@ group 3.79 % (3.95 and 3.62); turned by 90 degrees, 8.4 % of the ordinary networ
 and none of the other's. That takes about a minute and a half on two cores.
 """
 
-import argparse
 import statistics
-import sys
-import time
-from pathlib import Path
 
+import mnist_parts
 import numpy as np
+from command_line import parser_of
+from training import Progress, adam, mean_of
 
 import convlet
 from convlet.augmentation import RandomRotation
-from convlet.callbacks import LambdaCallback
 from convlet.layers import (
     Activation,
     BatchNormalization,
@@ -42,13 +40,9 @@ from convlet.layers import (
     Input,
     MaxPooling2D,
 )
-from convlet.optimizers import Adam
-from convlet.optimizers.schedules import CosineDecay
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared/data/mnist"  # beside the checkout
 TRAINING, VALIDATION, BATCH, RATE = 10_000, 2_000, 64, 3e-3
 MOMENTUM = 0.9  # of the normalizations' statistics: training is short
-
 
 FILTERS = {"ordinary": 22, "p4": 10, "p4m": 7}  # about as many weights each
 
@@ -79,91 +73,62 @@ def network(name):
 
 def main():
     """Train each network with each seed, then compare."""
-    options = parse_arguments()
-    training, validation, test = read(options.folder, options.limit)
-    sizes = ", ".join(f"{len(x):,}" for x, _ in (training, validation, test))
-    print(f"Rotated MNIST: {sizes} images to train on, to validate on, to test on.\n")
+    counts = {
+        "seeds": (2, "how often to train each"),
+        "epochs": (3, "how long"),
+        "limit": (None, "take so many images of each part, for a trial"),
+    }
+    parser = parser_of(__doc__, mnist=True, **counts)
+    parser.add_argument("--networks", nargs="+", choices=FILTERS, default=["ordinary", "p4"])
+    options = parser.parse_args()
+    parts = mnist_parts.limited(turned(mnist_parts.load(options.folder)), options.limit)
     rows = []
     for name in options.networks:
         results, seconds = [], []
         for seed in range(options.seeds):
-            model = train(name, seed, options.epochs, training, validation, seconds)
-            results.append(tested(model, *test))
-            error, changed = results[-1]
+            model, times = train(name, seed, options.epochs, *parts[:2])
+            error, changed = results_of(model, *parts[2])
             print(f"{name}, seed {seed}: test error {error:.2f} %, {changed:.2f} % change\n")
+            results.append((error, changed))
+            seconds += times
         errors, changes = zip(*results, strict=True)
         weights = sum(w.size for w in model.trainable_weights)
         rows.append(
-            f"{name:<8} {weights:8,}   {statistics.mean(errors):5.2f} % ({min(errors):.2f} to "
-            f"{max(errors):.2f}) {statistics.mean(changes):10.2f} %"
+            f"{name:<9}{weights:8,}   {mean_of(errors):<22}{statistics.mean(changes):13.2f}"
             f"{statistics.median(seconds):15.1f} s"
         )
-    print(
-        "network   weights   test error            turned by 90°   time an epoch", *rows, sep="\n"
-    )
+    print("network   weights   test error, %         turned by 90°, %   time an epoch")
+    print(*rows, sep="\n")
 
 
-def parse_arguments():
-    """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", default=FOLDER, help="where MNIST's four files are")
-    parser.add_argument("--networks", nargs="+", choices=FILTERS, default=["ordinary", "p4"])
-    parser.add_argument("--seeds", type=int, default=2, help="how often to train each (2)")
-    parser.add_argument("--epochs", type=int, default=3, help="how long (3)")
-    parser.add_argument("--limit", type=int, help="take so many images of each part, for a trial")
-    options = parser.parse_args()
-    for name in ("seeds", "epochs", "limit"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1")
-    return options
-
-
-def read(folder, limit):
-    """Return turned images and labels to train on, to validate on and to test on."""
-    try:
-        (x, y), (x_test, y_test) = convlet.datasets.mnist.load_data(folder)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"This needs MNIST, four IDX files in a folder: {error}")
-    x = np.concatenate([x[: TRAINING + VALIDATION], x_test])[..., np.newaxis] / np.float32(255)
-    x = RandomRotation(0.5, fill_mode="constant")(x, seed=0)
-    y = np.concatenate([y[: TRAINING + VALIDATION], y_test])
+def turned(parts):
+    """Return 12,000 of the training images and all test images, each turned by an angle."""
+    (x, y), _, (x_test, y_test) = parts
     ends = [TRAINING, TRAINING + VALIDATION]
-    return [
-        (a[:limit], b[:limit]) for a, b in zip(np.split(x, ends), np.split(y, ends), strict=True)
-    ]
+    x = np.concatenate([x[: ends[1]], x_test]) / np.float32(255)
+    x = RandomRotation(0.5, fill_mode="constant")(x, seed=0)
+    y = np.concatenate([y[: ends[1]], y_test])
+    return list(zip(np.split(x, ends), np.split(y, ends), strict=True))
 
 
-def train(name, seed, epochs, training, validation, seconds):
-    """Return a trained network; the times of its epochs are added to ``seconds``."""
+def train(name, seed, epochs, training, validation):
+    """Return a trained network and the seconds of its epochs."""
     convlet.utils.set_random_seed(seed)
     model = network(name)
-    steps = epochs * -(-len(training[0]) // BATCH)
-    model.compile(Adam(CosineDecay(RATE, steps)), "sparse_categorical_crossentropy", ["accuracy"])
-    begun = []
-
-    def show(epoch, logs):
-        seconds.append(time.perf_counter() - begun[-1])
-        error = 100 * (1 - logs["val_accuracy"])
-        print(
-            f"{name}, seed {seed}, epoch {epoch + 1:2}: loss {logs['loss']:.4f}, "
-            f"validation error {error:5.2f} %  {seconds[-1]:.1f} s",
-            flush=True,
-        )
-
-    watch = LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: begun.append(time.perf_counter()), on_epoch_end=show
-    )
-    model.fit(*training, BATCH, epochs, 0, [watch], validation_data=validation)
-    return model
+    optimizer = adam(RATE, epochs, len(training[0]), BATCH)
+    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    progress = Progress(f"{name}, seed {seed}")
+    model.fit(*training, BATCH, epochs, 0, [progress], validation_data=validation)
+    return model, progress.seconds
 
 
-def tested(model, x, y):
+def results_of(model, x, y):
     """Return the test error, and how many answers change when the images are turned, in %."""
-    answers, turned = (
+    answers, after = (
         model.predict(images, BATCH, verbose=0).argmax(axis=1)
         for images in (x, np.rot90(x, axes=(1, 2)))
     )
-    return 100 * float(np.mean(answers != y)), 100 * float(np.mean(answers != turned))
+    return 100 * float(np.mean(answers != y)), 100 * float(np.mean(answers != after))
 
 
 if __name__ == "__main__":

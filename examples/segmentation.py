@@ -20,12 +20,11 @@ The mean IoU is 0.657 without and 0.759 with skip connections, the means of thre
 most is thin: rings go from 0.570 to 0.719, crosses from 0.470 to 0.629, discs from 0.669 to 0.722.
 """
 
-import argparse
-import math
-
 import numpy as np
 import plots
 import shapes
+from command_line import parser_of
+from training import adam
 
 import convlet
 from convlet.layers import (
@@ -38,7 +37,6 @@ from convlet.layers import (
     MaxPooling2D,
 )
 from convlet.metrics import MeanIoU, confusion_matrix
-from convlet.optimizers.schedules import CosineDecay
 
 CLASSES = len(shapes.CLASSES)
 VALIDATION, TEST = 300, 500
@@ -49,7 +47,12 @@ NETWORKS = ("no skips", "skips")
 
 def main():
     """Train both networks with each seed."""
-    options = parse_arguments()
+    counts = {
+        "seeds": (3, "how often to train each"),
+        "epochs": (8, "how long"),
+        "scenes": (3_000, "how many to train on"),
+    }
+    options = parser_of(__doc__, plot=True, **counts).parse_args()
     scenes, labels = shapes.scenes(options.scenes + VALIDATION + TEST, seed=0)
     cuts = [options.scenes, options.scenes + VALIDATION]
     scenes, labels = np.split(scenes, cuts), np.split(labels, cuts)
@@ -69,22 +72,6 @@ def main():
     print(*rows, sep="\n")
     if options.plot:
         draw(scenes[-1], [labels[-1], *answers], options.plot)
-        print(f"\nPicture: {options.plot}")
-
-
-def parse_arguments():
-    """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how often to train each (3)")
-    parser.add_argument("--epochs", type=int, default=8, help="how long (8)")
-    parser.add_argument("--scenes", type=int, default=3_000, help="how many to train on (3,000)")
-    plots.add_option(parser)
-    options = parser.parse_args()
-    for name in ("seeds", "epochs", "scenes"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1")
-    plots.check(parser, options.plot)
-    return options
 
 
 def network(name):
@@ -115,12 +102,9 @@ def train(name, seed, epochs, scenes, labels):
     convlet.utils.set_random_seed(seed)
     print(f"{name}, seed {seed}")
     model = network(name)
-    steps = epochs * math.ceil(len(scenes[0]) / BATCH)
-    model.compile(
-        convlet.optimizers.Adam(CosineDecay(RATE, steps)),
-        "sparse_categorical_crossentropy",
-        [MeanIoU(CLASSES, "iou", sparse_y_pred=False)],
-    )
+    optimizer = adam(RATE, epochs, len(scenes[0]), BATCH)
+    iou = MeanIoU(CLASSES, "iou", sparse_y_pred=False)
+    model.compile(optimizer, "sparse_categorical_crossentropy", [iou])
     model.fit(
         scenes[0],
         labels[0],
@@ -141,19 +125,13 @@ def score(labels, predicted):
 
 
 def draw(scenes, answers, path, count=6):
-    """Save a picture of some scenes, of the truth and of what the networks say."""
-    from matplotlib.figure import Figure
-
+    """Draw some scenes, the truth and what the networks say."""
     rows = ("scene", "truth", *NETWORKS)
-    figure = Figure(figsize=(2 * count, 2 * len(rows)), layout="constrained")
+    figure = plots.figure(2 * count, 2 * len(rows))
     pictures = [np.clip((scenes + 1) / 2, 0, 1), *answers]
     for axes, name, images in zip(figure.subplots(len(rows), count), rows, pictures, strict=True):
-        for place, picture in zip(axes, images[:count], strict=True):
-            place.imshow(picture, cmap="viridis", vmin=0, vmax=CLASSES - 1)
-            place.set_xticks([])
-            place.set_yticks([])
-        axes[0].set_ylabel(name)
-    figure.savefig(path)
+        plots.row_of_images(axes, name, images[:count], vmin=0, vmax=CLASSES - 1)
+    plots.save(figure, path)
 
 
 if __name__ == "__main__":

@@ -22,17 +22,15 @@ With words 10 dB above the noise the filter made by hand gets 50.3 % right, with
 minute of the processor's time.
 """
 
-import argparse
-
 import numpy as np
 import plots
+from command_line import parser_of
 from silence import GAIN, LOUD
-from sounds import Progress, positive, spoken_digits, with_noise
+from sounds import add_folder, loudness, spoken_digits, with_noise
+from training import adam, fit_anew
 
 from convlet import Sequential, utils
 from convlet.layers import Conv1D, Input
-from convlet.optimizers import Adam
-from convlet.optimizers.schedules import CosineDecay
 
 WORD, LENGTH = 6000, 12000  # samples: room for one word, and for two
 WINDOW, STEP = 200, 80  # samples that the filter looks at, 25 ms; between its places
@@ -40,11 +38,27 @@ LEVELS = (np.inf, 20, 10, 5, 0)  # decibels that words are louder than noise; in
 BIASES = LOUD * np.geomspace(1 / 4, 32, 71)  # mean amplitudes that are no silence any more
 BATCH, TESTS = 16, 300
 RATES = {"one filter": 0.02, "network": 0.003}
+LAYERS = {  # filters, taps and what else; the network's second one brings one place for each step
+    "one filter": [(1, WINDOW, {"strides": STEP})],
+    "network": [
+        (16, 64, {"strides": 16}),
+        (32, 15, {"strides": 5}),
+        (32, 5, {"dilation_rate": 4}),
+        (1, 5, {}),
+    ],
+}
 
 
 def main():
     """Train a filter and a network for each seed, then compare."""
-    options = parse_arguments()
+    counts = {
+        "seeds": (3, "how often to train"),
+        "epochs": (6, "how long"),
+        "sounds": (1000, "to learn from"),
+    }
+    parser = parser_of(__doc__, plot=True, **counts)
+    add_folder(parser)
+    options = parser.parse_args()
     (words, _), (test_words, _) = spoken_digits(options.folder, WORD)
     clean = sounds(words, options.sounds, np.random.default_rng(0))
     test = sounds(test_words, TESTS, np.random.default_rng(1))
@@ -55,8 +69,8 @@ def main():
         for name in models:
             models[name].append(trained(name, seed, clean, options.epochs))
     print(f"\nRight of all 10 ms, of which {silent.mean():.1%} are silences\n")
-    print(f"{'noise':<8}{'by hand':>12}{'bias fitted':>14}{'one filter':>14}{'network':>14}")
-    table = {}
+    print(f"{'noise':<8}{'by hand':>14}{'bias fitted':>14}{'one filter':>14}{'network':>14}")
+    right = {name: [] for name in ("by hand", "bias fitted", *RATES)}
     for level in LEVELS:
         noisy = with_noise(test, level, np.random.default_rng(2))
         bias = fitted(
@@ -64,31 +78,23 @@ def main():
         )
         found = [[by_hand(noisy, LOUD)], [by_hand(noisy, bias)]]
         found += [[answers(model, noisy) for model in of_seeds] for of_seeds in models.values()]
-        right = [np.mean([(answer > 0.5) == silent for answer in of_seeds]) for of_seeds in found]
-        name = "none" if level == np.inf else f"{level} dB"
-        print(f"{name:<8}{right[0]:12.1%}" + "".join(f"{share:14.1%}" for share in right[1:]))
-        table[name] = right
+        for name, of_seeds in zip(right, found, strict=True):
+            right[name].append(100 * np.mean([(answer > 0.5) == silent for answer in of_seeds]))
+        cells = [f"{shares[-1]:13.1f}%" for shares in right.values()]
+        print(f"{name_of(level):<8}{''.join(cells)}")
     if options.plot:
-        draw(table, options.plot)
+        labels = {"xlabel": "words above noise", "ylabel": "% right"}
+        plots.curves(options.plot, [name_of(level) for level in LEVELS], right, **labels)
 
 
-def parse_arguments():
-    """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", help="the recordings' folder; by default downloaded")
-    parser.add_argument("--seeds", type=int, default=3, help="how often to train (3)")
-    parser.add_argument("--epochs", type=int, default=6, help="how long (6)")
-    parser.add_argument("--sounds", type=int, default=1000, help="to learn from (1,000)")
-    plots.add_option(parser)
-    options = parser.parse_args()
-    positive(parser, options, "seeds", "epochs", "sounds")
-    plots.check(parser, options.plot)
-    return options
+def name_of(level):
+    """Return a level of noise in words."""
+    return "none" if level == np.inf else f"{level} dB"
 
 
 def sounds(words, count, generator):
     """Return sounds of two words, each as loud as the other, anywhere in its half."""
-    words = words / np.sqrt(np.mean(words**2, axis=1, where=words != 0, keepdims=True))
+    words = words / loudness(words, where=words != 0)
     halves = []
     for word in words[generator.integers(0, len(words), 2 * count)]:
         sounding = np.flatnonzero(word)
@@ -120,60 +126,40 @@ def trained(name, seed, clean, epochs):
     """Return a filter, or a network, that was trained with new noise in each epoch."""
     utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)
-    model = Sequential([Input((LENGTH, 1)), *LAYERS[name]()], name=name.replace(" ", "_"))
-    steps = epochs * -(-len(clean) // BATCH)
-    model.compile(Adam(CosineDecay(RATES[name], steps)), "binary_crossentropy", ["accuracy"])
-    silent, progress = by_hand(clean, LOUD) > 0.5, Progress(f"{name}, seed {seed}")
-    for epoch in range(epochs):
+    model = network(name)
+    optimizer = adam(RATES[name], epochs, len(clean), BATCH)
+    model.compile(optimizer, "binary_crossentropy", ["accuracy"])
+    silent = by_hand(clean, LOUD) > 0.5
+
+    def noisy_and_silent():
         noisy = with_noise(clean, generator.uniform(0, 30, len(clean)), generator)
-        given = {"epochs": epoch + 1, "initial_epoch": epoch, "verbose": 0}
-        model.fit(heard(model, noisy), silent, BATCH, callbacks=[progress], **given)
+        return heard(model, noisy), silent
+
+    fit_anew(model, noisy_and_silent, epochs, BATCH, f"{name}, seed {seed}")
     return model
 
 
-def one_filter():
-    """Return the form of the filter made by hand."""
-    return [Conv1D(1, WINDOW, strides=STEP, padding="same", activation="sigmoid")]
-
-
-def layers():
-    """Return four layers of filters, the second of which brings one place for each step."""
-    return [
-        Conv1D(16, 64, strides=16, padding="same", activation="relu"),
-        Conv1D(32, 15, strides=5, padding="same", activation="relu"),
-        Conv1D(32, 5, padding="same", dilation_rate=4, activation="relu"),
-        Conv1D(1, 5, padding="same", activation="sigmoid"),
-    ]
-
-
-LAYERS = {"one filter": one_filter, "network": layers}
+def network(name):
+    """Return one filter of the form of the one made by hand, or layers of them."""
+    model = Sequential([Input((LENGTH, 1))], name=name.replace(" ", "_"))
+    *hidden, last = LAYERS[name]
+    for filters, taps, options in hidden:
+        model.add(Conv1D(filters, taps, padding="same", activation="relu", **options))
+    filters, taps, options = last
+    model.add(Conv1D(filters, taps, padding="same", activation="sigmoid", **options))
+    return model
 
 
 def heard(model, noisy):
     """Return what the model is given: one filter the amplitude, a network the waveform."""
     if len(model.layers) == 1:
         return amplitude(noisy)
-    return (noisy / np.sqrt(np.mean(noisy**2, axis=1, keepdims=True)))[..., np.newaxis]
+    return (noisy / loudness(noisy))[..., np.newaxis]
 
 
 def answers(model, noisy):
     """Return how sure the model is at each step that there is a silence."""
     return model.predict(heard(model, noisy), verbose=0)
-
-
-def draw(table, path):
-    """Draw what each gets right at each level of noise."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
-    for name, right in zip(
-        ("by hand", "bias fitted", *RATES), np.transpose(list(table.values())), strict=True
-    ):
-        axes.plot(list(table), 100 * right, marker="o", label=name)
-    axes.set(xlabel="words above noise", ylabel="% right")
-    axes.legend()
-    figure.savefig(path)
-    print(f"Picture: {path}")
 
 
 if __name__ == "__main__":

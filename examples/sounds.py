@@ -1,20 +1,13 @@
-"""What the examples on sound share: spoken digits, noise, progress and WAV files."""
+"""What the examples on sound share: spoken digits, noise and WAV files."""
 
 import sys
-import time
 import wave
 
 import numpy as np
 
-from convlet.callbacks import Callback
 from convlet.datasets import fsdd
 
-
-def positive(parser, options, *names):
-    """Stop unless the options of these names are at least 1."""
-    for name in names:
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1")
+TAKES, HELD_OUT = 45, 5  # of each speaker and digit in the training part; of these for choices
 
 
 def spoken_digits(folder, length):
@@ -29,32 +22,42 @@ def spoken_digits(folder, length):
     return [(np.array([centred(sound) for sound in x]), labels) for x, labels in parts]
 
 
+def judged_by(parts, validate, every):
+    """Return parts to train on and to be judged by, one recording of ``every``, and their name.
+
+    They are the training part and the test part, or, to make choices by without a look at the test
+    part, takes 10 to 49 and 5 to 9 of the training part.
+    """
+    if validate:
+        x, labels = parts[0]
+        held_out = np.arange(len(x)) % TAKES < HELD_OUT  # ordered by digit, speaker and take
+        parts = [(x[part], labels[part]) for part in (~held_out, held_out)]
+    parts = [(x[::every], labels[::every]) for x, labels in parts]
+    name = "takes 5 to 9" if validate else "the test part"
+    sizes = [f"{len(x):,}" for x, _ in parts]
+    print(f"{sizes[0]} recordings to train on; {sizes[1]}, {name}, to be judged by\n")
+    return parts
+
+
+def add_folder(parser):
+    """Let the command line name the recordings' folder."""
+    parser.add_argument("folder", nargs="?", help="the recordings' folder; by default downloaded")
+
+
 def centred(sound):
     """Return a sound that ends in zeros with these shared out between both ends."""
     return np.roll(sound, (len(sound) - 1 - np.flatnonzero(sound)[-1]) // 2)
+
+
+def loudness(sounds, where=True):
+    """Return the effective value of each sound, (sounds, 1), of all samples or some."""
+    return np.sqrt(np.mean(sounds**2, axis=1, where=where, keepdims=True))
 
 
 def with_noise(clean, level, generator):
     """Return sounds with white noise; ``level`` may be one for each of them."""
     noise = generator.standard_normal(clean.shape, np.float32)
     return clean + noise * np.float32(10) ** (-np.reshape(level, (-1, 1)) / np.float32(20))
-
-
-class Progress(Callback):
-    """Prints each epoch's scores and its seconds."""
-
-    def __init__(self, title):
-        self.title = title
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Start the clock."""
-        self.start = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Print the epoch."""
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
-        seconds = time.perf_counter() - self.start
-        print(f"{self.title}, epoch {epoch + 1:2}: {scores}  {seconds:.1f} s", flush=True)
 
 
 def write_wav(path, sound, rate):

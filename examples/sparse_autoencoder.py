@@ -23,160 +23,79 @@ nothing here. ε was chosen by the look of the features; at 0.5 it is 71.6 and 7
 76 s of the processor's time, less than a minute on two cores.
 """
 
-import argparse
-import sys
-import time
-
+import features
 import numpy as np
-import plots
+from command_line import count, parser_of
 from textures import CROP, PIECES, TEXTURES, crops
+from training import mean_of
 
 import convlet
-from convlet.layers import AveragePooling2D, Conv2D, Dense, Flatten, Input, Whitening
-from convlet.models import minimize_lbfgs
-from convlet.regularizers import L2, KLSparsity
 
-PATCH = 8
-# Ng's lecture notes have half the sum of 64 squares where Keras's loss is their mean: all / 32
-SPARSITY, SPARSITY_WEIGHT, DECAY, EPSILON = 0.035, 5 / 32, 0.003 / 64, 2.0
-DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)  # of the softmax
+EPSILON = 0.1  # of the whitening
+INPUTS = ("learned", "random", "pixels")
 
 
 def main():
-    """Learn features for each piece that is the test, and compare three classifiers."""
+    """Compare the three kinds of inputs for each number of features and each seed."""
     options = parse_arguments()
-    convlet.utils.set_random_seed(options.seed)
-    generator = np.random.default_rng(options.seed)
-    x, labels, pieces = crops(options.crops, generator)
-    print(f"{len(x)} crops of {CROP} x {CROP}, {len(TEXTURES)} textures; 25 % is guessing")
-    accuracies = []
-    for test in range(options.pieces):
-        parts = [(pieces + PIECES - test) % PIECES == k for k in (0, 1)]
-        parts.append(~parts[0] & ~parts[1])
-        start = time.perf_counter()
-        patches = patches_of(x[parts[2]], options.patches, generator)
-        encoder, whitening = learn(patches, options.features, options.iterations)
-        seconds = time.perf_counter() - start
-        kernel, bias = encoder.get_weights()
-        filters = generator.standard_normal(kernel.shape)
-        filters *= np.linalg.norm(kernel, axis=0) / np.linalg.norm(filters, axis=0)
-        inputs = {
-            "learned": convolved(x, kernel, bias, whitening, options.pool),
-            "random": convolved(x, filters, bias, whitening, options.pool),
-            "pixels": x.reshape(len(x), -1),
-        }
-        found = {name: classify(v, labels, parts) for name, v in inputs.items()}
-        accuracies.append(list(found.values()))
-        row = "  ".join(f"{name} {100 * value:5.1f} %" for name, value in found.items())
-        print(f"test piece {test + 1}: {row}  ({seconds:.0f} s to learn features)", flush=True)
-        if options.plot and test == 0:
-            draw(kernel, options.plot)
-    means = zip(found, np.mean(accuracies, axis=0), strict=True)
-    print("mean:         " + "  ".join(f"{name} {100 * value:5.1f} %" for name, value in means))
+    print(f"{len(TEXTURES)} textures, 25 % is guessing; right of the test crops, %\n")
+    table = []
+    for number in options.features:
+        runs = [compare(number, seed, options) for seed in range(options.seeds)]
+        means = [mean_of(values, ".1f") for values in zip(*runs, strict=True)]
+        table.append(f"{number:8}" + "".join(f"{mean:>24}" for mean in means))
+    print("\nfeatures" + "".join(f"{name:>24}" for name in INPUTS), *table, sep="\n")
 
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--features", type=int, default=400, help="how many to learn (400)")
-    parser.add_argument("--patches", type=int, default=5000, help="to learn them from (5,000)")
-    parser.add_argument("--iterations", type=int, default=150, help="of L-BFGS (150)")
-    parser.add_argument("--crops", type=int, default=20, help="of each piece (20)")
-    parser.add_argument("--pieces", type=int, default=PIECES, help="that are the test once (4)")
-    parser.add_argument("--pool", type=int, default=89, help="size of the regions (89)")
-    parser.add_argument("--seed", type=int, default=0)
-    plots.add_option(parser)
+    counts = {
+        "seeds": (3, "how often"),
+        "patches": (5000, "to learn features from"),
+        "iterations": (150, "of L-BFGS"),
+        "crops": (20, "of each piece"),
+        "pieces": (PIECES, "that are the test once"),
+        "pool": (89, "size of the regions"),
+    }
+    parser = parser_of(__doc__, plot=True, **counts)
+    parser.add_argument(
+        "--features", type=count, nargs="+", default=[25, 100, 400], help="(25 100 400)"
+    )
     options = parser.parse_args()
-    plots.check(parser, options.plot)
-    if min(options.features, options.patches - 1, options.iterations, options.crops) < 1:
-        parser.error("--features, --iterations and --crops must be at least 1, --patches 2")
-    if not 1 <= options.pieces <= PIECES or not 1 <= options.pool <= CROP - PATCH + 1:
-        parser.error(f"--pieces must be 1 to {PIECES}, --pool 1 to {CROP - PATCH + 1}")
+    if options.patches < 2 or options.pieces > PIECES or options.pool > CROP - features.PATCH + 1:
+        parser.error("--patches must be at least 2, --pieces at most 4, --pool at most 89")
     return options
 
 
-def patches_of(x, count, generator):
-    """Return patches from random places of random images."""
-    images = generator.integers(len(x), size=count)
-    places = generator.integers(CROP - PATCH + 1, size=(count, 2))
-    found = zip(images, places, strict=True)
-    return np.stack([x[n, i : i + PATCH, j : j + PATCH] for n, (i, j) in found])
-
-
-def learn(patches, features, iterations):
-    """Return the encoder, a dense layer, and the whitening that goes before it."""
-    whitening = Whitening("zca", epsilon=EPSILON)
-    whitening.adapt(patches)
-    x = convlet.Sequential([whitening, Flatten()]).predict(patches, verbose=0)
-    encoder = Dense(
-        features,
-        activation="sigmoid",
-        kernel_regularizer=L2(DECAY),
-        activity_regularizer=KLSparsity(SPARSITY, SPARSITY_WEIGHT),
-    )
-    model = convlet.Sequential(
-        [Input(x.shape[1:]), encoder, Dense(x.shape[1], kernel_regularizer=L2(DECAY))]
-    )
-    model.compile(loss="mean_squared_error")
-    minimize_lbfgs(model, x, x, maxiter=iterations, callback=show)
-    return encoder, whitening
-
-
-def show(step, loss):
-    """Keep a line on a terminal up to date."""
-    if sys.stderr.isatty():
-        print(f"L-BFGS, step {step}: loss {loss:.4f} ", end="\r", file=sys.stderr, flush=True)
-
-
-def convolved(x, kernel, bias, whitening, pool):
-    """Return the features of whole images, averaged over regions.
-
-    σ(Wᵀ K(x - m) + b) = σ((K W)ᵀ x + b - (K W)ᵀ m), K being symmetric: one convolution.
-    """
-    mean, zca = whitening.get_weights()
-    folded = zca @ kernel
-    model = convlet.Sequential(
-        [
-            Input(x.shape[1:]),
-            Conv2D(len(bias), PATCH, activation="sigmoid"),
-            AveragePooling2D(pool),
-            Flatten(),
+def compare(number, seed, options):
+    """Return, for each kind of inputs, how many test crops are read right, mean of all pieces."""
+    convlet.utils.set_random_seed(seed)
+    generator = np.random.default_rng(seed)
+    x, labels, pieces = crops(options.crops, generator)
+    results = []
+    for test in range(options.pieces):
+        part = (pieces + PIECES - test) % PIECES  # 0: test, 1: validation
+        parts = [part > 1, part == 1, part == 0]
+        patches = features.patches_of(x[parts[0]], options.patches, generator)
+        encoder, whitening = features.learn(patches, number, options.iterations, EPSILON)
+        kernel, bias = encoder.get_weights()
+        filters = features.random_like(kernel, generator)
+        inputs = [
+            features.convolved(x, kernel, bias, whitening, options.pool),
+            features.convolved(x, filters, bias, whitening, options.pool),
+            x.reshape(len(x), -1),
         ]
-    )
-    model.layers[0].set_weights([folded.reshape(PATCH, PATCH, 1, -1), bias - mean @ folded])
-    return model.predict(x, batch_size=16, verbose=0)
-
-
-def classify(x, labels, parts):
-    """Return a softmax classifier's accuracy on the test part, its decay chosen by validation."""
-    test, validation, training = parts
-    x = (x - x[training].mean(axis=0)) / (x[training].std(axis=0) + 1e-6)
-    scores = []
-    for decay in DECAYS:
-        softmax = Dense(
-            len(TEXTURES), "softmax", kernel_initializer="zeros", kernel_regularizer=L2(decay)
+        of_parts = [labels[p] for p in parts]
+        results.append([features.classify([v[p] for p in parts], of_parts) for v in inputs])
+        shown = [f"{name} {100 * v:5.1f}" for name, (_, v) in zip(INPUTS, results[-1], strict=True)]
+        print(
+            f"{number} features, seed {seed}, test piece {test + 1}: {', '.join(shown)}", flush=True
         )
-        model = convlet.Sequential([Input(x.shape[1:]), softmax])
-        model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-        minimize_lbfgs(model, x[training], labels[training], maxiter=100)
-        scores.append([model.evaluate(x[p], labels[p], verbose=0)[1] for p in (validation, test)])
-    return max(scores, key=lambda pair: pair[0])[1]
-
-
-def draw(kernel, path):
-    """Save a picture of what each unit looks for in a whitened patch."""
-    from matplotlib.figure import Figure
-
-    side = int(np.ceil(kernel.shape[1] ** 0.5))
-    grid = np.full((side * (PATCH + 1) + 1, side * (PATCH + 1) + 1), np.nan)
-    for number, patch in enumerate(kernel.T.reshape(-1, PATCH, PATCH)):
-        i, j = np.multiply(divmod(number, side), PATCH + 1) + 1
-        grid[i : i + PATCH, j : j + PATCH] = patch / np.abs(patch).max()
-    figure = Figure((8, 8), layout="tight")
-    axes = figure.subplots()
-    axes.imshow(grid, cmap="gray", vmin=-1, vmax=1)
-    axes.set_axis_off()
-    figure.savefig(path, dpi=100)
+        if options.plot and (number, seed, test) == (options.features[0], 0, 0):
+            features.draw(kernel, options.plot)
+    validated, tested = 100 * np.mean(results, axis=0).T
+    print(f"validation: {', '.join(f'{v:.1f}' for v in validated)}\n")
+    return tested
 
 
 if __name__ == "__main__":

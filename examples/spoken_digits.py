@@ -19,12 +19,11 @@ seed's accuracy, their mean, and a confusion matrix of all seeds.
 three on two cores that are free.
 """
 
-import argparse
-import statistics
-
 import numpy as np
 import plots
-from sounds import Progress, positive, spoken_digits
+import sounds
+from command_line import parser_of
+from training import Progress, adam, mean_of
 
 from convlet import Sequential, utils
 from convlet.augmentation import RandomGain, RandomShift, RandomStretch
@@ -39,75 +38,50 @@ from convlet.layers import (
     MaxPooling1D,
 )
 from convlet.metrics import confusion_matrix
-from convlet.optimizers import Adam
-from convlet.optimizers.schedules import CosineDecay
 
 LENGTH = 6400  # samples; 2 % of the recordings are longer and are cut
 BATCH, RATE = 32, 0.003
-TAKES, VALIDATION = 45, 5  # of each speaker and digit in the training part; held out of these
 AUGMENTATION = [RandomStretch(0.15), RandomShift(0.1), RandomGain(6)]
 
 
 def main():
     """Train once for each seed, then show what is taken for what."""
-    options = parse_arguments()
-    (x, labels), (x_judge, y_judge) = read(options)
-    part = "takes 5 to 9" if options.validate else "the test part"
-    print(f"{len(x):,} recordings to train on; {len(x_judge):,}, {part}, to be judged by\n")
+    counts = {
+        "seeds": (3, "how often to train"),
+        "epochs": (24, "how long"),
+        "every": (1, "of so many recordings one, for a trial"),
+    }
+    parser = parser_of(__doc__, plot=True, **counts)
+    sounds.add_folder(parser)
+    parser.add_argument("--validate", action="store_true", help="hold takes 5 to 9 out for choices")
+    options = parser.parse_args()
+    parts = sounds.spoken_digits(options.folder, LENGTH)
+    parts = sounds.judged_by(parts, options.validate, options.every)
+    (x, labels), (x_judge, y_judge) = [(scaled(x), labels) for x, labels in parts]
     accuracies, confusion = [], 0
     for seed in range(options.seeds):
-        utils.set_random_seed(seed)
-        model = network()
-        steps = options.epochs * -(-len(x) // BATCH)
-        loss = "sparse_categorical_crossentropy"
-        model.compile(Adam(CosineDecay(RATE, steps)), loss, ["accuracy"])
-        model.fit(
-            x,
-            labels,
-            BATCH,
-            options.epochs,
-            augmentation=AUGMENTATION,
-            callbacks=[Progress(f"seed {seed}")],
-            verbose=0,
-        )
+        model = trained(seed, x, labels, options.epochs)
         taken_for = model.predict(x_judge, verbose=0).argmax(axis=1)
-        accuracies.append(float(np.mean(taken_for == y_judge)))
+        accuracies.append(100 * float(np.mean(taken_for == y_judge)))
         confusion += confusion_matrix(y_judge, taken_for, classes=10)
-        print(f"Seed {seed}: {accuracies[-1]:.1%} of {part}\n", flush=True)
+        print(f"Seed {seed}: {accuracies[-1]:.1f} % right\n", flush=True)
     print(f"A row for each digit, a column for what it was taken for, all seeds:\n\n{confusion}\n")
-    print(
-        f"Accuracy {statistics.mean(accuracies):.1%}, the mean of {len(accuracies)} "
-        f"(from {min(accuracies):.1%} to {max(accuracies):.1%})"
-    )
+    print(f"Right, %: {mean_of(accuracies, '.1f')}")
     if options.plot:
-        draw(confusion, options.plot)
+        figure = plots.figure(5, 5)
+        plots.confusion(figure.subplots(), confusion, range(10))
+        plots.save(figure, options.plot)
 
 
-def parse_arguments():
-    """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", help="the recordings' folder; by default downloaded")
-    parser.add_argument("--seeds", type=int, default=3, help="how often to train (3)")
-    parser.add_argument("--epochs", type=int, default=24, help="how long (24)")
-    parser.add_argument(
-        "--every", type=int, default=1, help="of so many recordings one, for a trial"
-    )
-    parser.add_argument("--validate", action="store_true", help="hold takes 5 to 9 out for choices")
-    plots.add_option(parser)
-    options = parser.parse_args()
-    positive(parser, options, "seeds", "epochs", "every")
-    plots.check(parser, options.plot)
-    return options
-
-
-def read(options):
-    """Return waveforms and digits to train on, and those to be judged by."""
-    (x, labels), test = spoken_digits(options.folder, LENGTH)
-    parts = (x, labels), test
-    if options.validate:
-        held_out = np.arange(len(x)) % TAKES < VALIDATION  # ordered by digit, speaker and take
-        parts = (x[~held_out], labels[~held_out]), (x[held_out], labels[held_out])
-    return [(scaled(x[:: options.every]), y[:: options.every]) for x, y in parts]
+def trained(seed, x, labels, epochs):
+    """Return a network that was trained on recordings played differently in each epoch."""
+    utils.set_random_seed(seed)
+    model = network()
+    optimizer = adam(RATE, epochs, len(x), BATCH)
+    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    given = {"augmentation": AUGMENTATION, "callbacks": [Progress(f"seed {seed}")], "verbose": 0}
+    model.fit(x, labels, BATCH, epochs, **given)
+    return model
 
 
 def scaled(x):
@@ -127,21 +101,6 @@ def network():
     model.add(Dropout(0.3))
     model.add(Dense(10, activation="softmax"))
     return model
-
-
-def draw(confusion, path):
-    """Draw the confusion matrix as a picture."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(5, 5), layout="constrained")
-    axes.imshow(confusion / confusion.sum(axis=1, keepdims=True), cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(confusion):
-        if count:
-            colour = "white" if row == column else "black"
-            axes.text(column, row, count, ha="center", va="center", color=colour)
-    axes.set(xticks=range(10), yticks=range(10), xlabel="taken for", ylabel="spoken")
-    figure.savefig(path)
-    print(f"Picture: {path}")
 
 
 if __name__ == "__main__":

@@ -25,72 +25,43 @@ little training, strides in place of pooling cost accuracy; with as many weights
 quarters of the time.
 """
 
-import argparse
-import math
 import statistics
-import sys
 import time
-from pathlib import Path
 
-import numpy as np
+import mnist_parts
+from command_line import parser_of
+from training import adam, error_of, mean_of
 
 import convlet
 from convlet.inspection import multiply_adds
 from convlet.layers import Conv2D, Dense, Flatten, Input, MaxPooling2D, Rescaling
-from convlet.optimizers.schedules import CosineDecay
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared/data/mnist"  # beside the checkout
 CHANNELS, BATCH = (16, 32), 100
-VALIDATION = 10_000  # the last images of those to train on
 NETWORKS = ("pooling", "strided", "all convolutional", "more, pooling")
 
 
 def main():
     """Train each network with each seed; then print a table."""
-    options = parse_arguments()
-    parts = read(options.folder, options.limit, options.test_limit)
+    counts = {
+        "seeds": (3, "how often to train each"),
+        "epochs": (5, "how long"),
+        "limit": (10_000, "images to train on"),
+        "test_limit": (None, "validate and test on so many, for a trial"),
+    }
+    parser = parser_of(__doc__, mnist=True, **counts)
+    parser.add_argument("--rate", type=float, default=0.01, help="at first (0.01)")
+    options = parser.parse_args()
+    limits = options.limit, options.test_limit, options.test_limit
+    loaded = mnist_parts.load(options.folder)
+    parts = [(x[:limit], y[:limit]) for (x, y), limit in zip(loaded, limits, strict=True)]
     print(f"{len(parts[0][0]):,} images to train on, {options.epochs} epochs\n")
     rows = []
     for name in NETWORKS:
         runs = [train(name, seed, options, *parts) for seed in range(options.seeds)]
         rows.append(row(name, runs))
     print(f"\nMeans of {options.seeds} seeds, from the lowest to the highest:\n")
-    print(f"{'network':<18}{'weights':>8}{'multiply-adds':>15}{'validation':>12}", end="")
-    print(f"{'test error':>12}{'':<17}{'time':>9}")
-    print(*rows, sep="\n")
-
-
-def parse_arguments():
-    """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", default=FOLDER, help="where MNIST's four files are")
-    parser.add_argument("--seeds", type=int, default=3, help="how often to train each (3)")
-    parser.add_argument("--epochs", type=int, default=5, help="how long (5)")
-    parser.add_argument("--limit", type=int, default=10_000, help="images to train on (10,000)")
-    parser.add_argument("--test-limit", type=int, help="validate and test on so many, for a trial")
-    parser.add_argument(
-        "--rate", type=float, default=0.01, help="the learning rate at first (0.01)"
-    )
-    options = parser.parse_args()
-    for name in ("seeds", "epochs", "limit", "test_limit"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            parser.error(f"--{name.replace('_', '-')} must be at least 1")
-    return options
-
-
-def read(folder, limit, test_limit):
-    """Return images and labels to train on, to validate on and to test on."""
-    try:
-        (x, y), test = convlet.datasets.mnist.load_data(folder)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(f"This needs MNIST, four IDX files in a folder: {error}")
-    limit = min(limit, len(x) - VALIDATION)
-    parts = (
-        (x[:limit], y[:limit]),
-        (x[-VALIDATION:][:test_limit], y[-VALIDATION:][:test_limit]),
-        (test[0][:test_limit], test[1][:test_limit]),
-    )
-    return [(images[..., np.newaxis], labels) for images, labels in parts]
+    print(f"{'network':<18}{'weights':>8}{'multiply-adds':>15}", end="")
+    print("   validation, %    test error, %              time", *rows, sep="\n")
 
 
 def network(name):
@@ -116,13 +87,12 @@ def train(name, seed, options, training, validation, test):
     """Return a trained model, its errors in per cent and the processor's seconds for an epoch."""
     convlet.utils.set_random_seed(seed)
     model = network(name)
-    steps = options.epochs * math.ceil(len(training[0]) / BATCH)
-    optimizer = convlet.optimizers.Adam(CosineDecay(options.rate, steps))
-    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+    optimizer = adam(options.rate, options.epochs, len(training[0]), BATCH)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
     start = time.process_time()
     model.fit(*training, batch_size=BATCH, epochs=options.epochs, verbose=0)
     seconds = (time.process_time() - start) / options.epochs
-    errors = [100 * (1 - model.evaluate(*part, verbose=0)[1]) for part in (validation, test)]
+    errors = [error_of(model, *part) for part in (validation, test)]
     print(
         f"{name:<18} seed {seed}: validation error {errors[0]:5.2f} %, test error "
         f"{errors[1]:5.2f} %  {seconds:.1f} s of processor time an epoch",
@@ -136,8 +106,8 @@ def row(name, runs):
     models, validation, test, seconds = zip(*runs, strict=True)
     return (
         f"{name:<18}{models[0].count_params():>8,}{multiply_adds(models[0]):>15,}"
-        f"{statistics.mean(validation):>10.2f} %{statistics.mean(test):>10.2f} % "
-        f"({min(test):.2f} to {max(test):.2f}) {statistics.median(seconds):>8.1f} s"
+        f"{statistics.mean(validation):>16.2f}    {mean_of(test):<22}"
+        f"{statistics.median(seconds):>7.1f} s"
     )
 
 

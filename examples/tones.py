@@ -1,6 +1,7 @@
 """Tones like those of voices, for the example that hears their pitch."""
 
 import numpy as np
+from sounds import loudness
 
 RATE, LENGTH = 8000, 1024  # samples a second; of a tone
 LOW, HIGH = 80, 640  # Hz: three octaves
@@ -39,15 +40,9 @@ def tones(count, generator, snr):
         if h == 1:
             strength *= draw(0, 1) < 0.8
         sound += strength * np.sin(h * phase + draw(0, 2 * np.pi))
-    sound = level(sound) + generator.normal(size=sound.shape) * 10 ** (
-        -draw(*np.broadcast_to(snr, 2)) / 20
-    )
-    return level(sound).astype(np.float32), cents(hertz).mean(axis=1)
-
-
-def level(sound):
-    """Return sounds with an effective value of 1."""
-    return sound / np.sqrt(np.mean(sound**2, axis=1, keepdims=True))
+    noise = generator.normal(size=sound.shape) * 10 ** (-draw(*np.broadcast_to(snr, 2)) / 20)
+    sound = sound / loudness(sound) + noise
+    return (sound / loudness(sound)).astype(np.float32), cents(hertz).mean(axis=1)
 
 
 def autocorrelation(sounds, threshold):

@@ -23,13 +23,11 @@ Of 2,000 clips it tells 16.6 % right from one frame, 44.3 % from shuffled ones a
 are, the means of three seeds; what it mistakes most often is which way a shape turns.
 """
 
-import argparse
-import math
-import statistics
-
 import numpy as np
 import plots
 import shapes
+from command_line import parser_of
+from training import adam, mean_of
 
 import convlet
 from convlet.layers import (
@@ -42,7 +40,6 @@ from convlet.layers import (
     MaxPooling3D,
 )
 from convlet.metrics import confusion_matrix
-from convlet.optimizers.schedules import CosineDecay
 
 CLASSES = len(shapes.MOTIONS)
 VALIDATION, TEST = 1_000, 2_000
@@ -52,7 +49,12 @@ INPUTS = {"one frame": 1 / CLASSES, "frames shuffled": 1 / 2, "the clip": 1}  # 
 
 def main():
     """Train on each kind of input with each seed."""
-    options = parse_arguments()
+    counts = {
+        "seeds": (3, "how often to train"),
+        "epochs": (8, "how long"),
+        "clips": (4_000, "how many to train on"),
+    }
+    options = parser_of(__doc__, plot=True, **counts).parse_args()
     clips, labels = shapes.clips(options.clips + VALIDATION + TEST, seed=0)
     cuts = [options.clips, options.clips + VALIDATION]
     labels = np.split(labels, cuts)
@@ -63,8 +65,8 @@ def main():
         tables = [confusion_matrix(labels[-1], predicted, CLASSES) for predicted in runs]
         correct = [100 * np.trace(table) / TEST for table in tables]
         print(
-            f"{name}: {statistics.mean(correct):.1f} % of {TEST:,} test clips right "
-            f"({min(correct):.1f} to {max(correct):.1f}); possible {100 * best:.1f}\n"
+            f"{name}: right of {TEST:,} test clips, %: {mean_of(correct, '.1f')}; "
+            f"possible {100 * best:.1f}\n"
         )
     print("The clip, all seeds: a row for each motion, a column for what it was taken for\n")
     taken = sum(tables)
@@ -72,22 +74,6 @@ def main():
         print(f"{motion:<14}" + "".join(f"{count:>7,}" for count in counts))
     if options.plot:
         draw(clips, labels[0], taken, options.plot)
-        print(f"\nPicture: {options.plot}")
-
-
-def parse_arguments():
-    """Return what was asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3, help="how often to train (3)")
-    parser.add_argument("--epochs", type=int, default=8, help="how long (8)")
-    parser.add_argument("--clips", type=int, default=4_000, help="how many to train on (4,000)")
-    plots.add_option(parser)
-    options = parser.parse_args()
-    for name in ("seeds", "epochs", "clips"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1")
-    plots.check(parser, options.plot)
-    return options
 
 
 def seen(name, clips):
@@ -122,12 +108,8 @@ def train(name, seed, epochs, clips, labels):
     convlet.utils.set_random_seed(seed)
     print(f"{name}, seed {seed}")
     model = network()
-    steps = epochs * math.ceil(len(clips[0]) / BATCH)
-    model.compile(
-        convlet.optimizers.Adam(CosineDecay(RATE, steps)),
-        "sparse_categorical_crossentropy",
-        ["accuracy"],
-    )
+    optimizer = adam(RATE, epochs, len(clips[0]), BATCH)
+    model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
     model.fit(
         clips[0],
         labels[0],
@@ -140,28 +122,16 @@ def train(name, seed, epochs, clips, labels):
 
 
 def draw(clips, labels, taken, path):
-    """Save a picture of a clip of each class, and of what the clips were taken for."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(14, 7), layout="constrained")
+    """Draw a clip of each class, and what the clips were taken for."""
+    figure = plots.figure(14, 7)
     left, right = figure.subfigures(1, 2, width_ratios=[3, 2])
-    for row, motion in zip(left.subplots(CLASSES, shapes.FRAMES), range(CLASSES), strict=True):
-        clip = clips[np.argmax(labels == motion)]
-        for axes, frame in zip(row, clip, strict=True):
-            axes.imshow(frame[..., 0], cmap="gray", vmin=-1.3, vmax=1.3)
-            axes.set_xticks([])
-            axes.set_yticks([])
-        row[0].set_ylabel(shapes.MOTIONS[motion])
+    for axes, motion in zip(left.subplots(CLASSES, shapes.FRAMES), range(CLASSES), strict=True):
+        clip = clips[np.argmax(labels == motion), ..., 0]
+        plots.row_of_images(axes, shapes.MOTIONS[motion], clip, cmap="gray", vmin=-1.3, vmax=1.3)
     axes = right.subplots()
-    axes.imshow(taken, cmap="Blues")
-    for (row, column), count in np.ndenumerate(taken):
-        shade = "white" if count > taken.max() / 2 else "black"
-        axes.text(column, row, f"{count:,}", ha="center", va="center", color=shade)
-    axes.set_xticks(range(CLASSES), shapes.MOTIONS, rotation=45)
-    axes.set_yticks(range(CLASSES), shapes.MOTIONS)
-    axes.set_xlabel("taken for")
+    plots.confusion(axes, taken, shapes.MOTIONS)
     axes.set_title("test clips, all seeds")
-    figure.savefig(path)
+    plots.save(figure, path)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ Slow tests run only when asked for, as `make test-all` does. Each test begins wi
 seed, whatever ran before it: one that fails fails again.
 """
 
+import importlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -36,3 +39,10 @@ def listens_to_ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def load_example(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Return a function that imports a module of examples/ by its name."""
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "examples")
+    return importlib.import_module
