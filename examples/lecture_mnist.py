@@ -12,9 +12,10 @@ epoch that validates best; and in the end the mean of all seeds beside the lectu
 
     python examples/lecture_mnist.py FOLDER    # with MNIST's four IDX files, gzipped or not
 
-The mean of its three seeds is 1.14 % (1.11 to 1.19 %). On two cores an epoch takes 4.3 s, all of it
-six minutes. ``--seeds 1 --epochs 5`` gives a first impression in half a minute. The order matters
-little: with the images in the same order in each epoch, seed 0 reaches 1.17 % instead of 1.11 %.
+The mean of its three seeds is 1.14 % (1.11 to 1.19 %). On two cores an epoch takes 3.2 s, all of it
+less than five minutes. ``--seeds 1 --epochs 5`` gives a first impression in half a minute. The
+order matters little: with the images in the same order in each epoch, seed 0 reaches 1.17 %
+instead of 1.11 %.
 """
 
 import statistics

@@ -31,7 +31,7 @@ from training import mean_of
 
 import convlet
 
-EPSILON = 0.1  # of the whitening
+EPSILONS = (0.1, 0.5, 2.0)  # of the whitening, beside pixels of variance 1
 INPUTS = ("learned", "random", "pixels")
 
 
@@ -59,7 +59,7 @@ def parse_arguments():
     }
     parser = parser_of(__doc__, plot=True, **counts)
     parser.add_argument(
-        "--features", type=count, nargs="+", default=[25, 100, 400], help="(25 100 400)"
+        "--features", type=count, nargs="+", default=[100], help="how many to learn (100)"
     )
     options = parser.parse_args()
     if options.patches < 2 or options.pieces > PIECES or options.pool > CROP - features.PATCH + 1:
@@ -77,25 +77,29 @@ def compare(number, seed, options):
         part = (pieces + PIECES - test) % PIECES  # 0: test, 1: validation
         parts = [part > 1, part == 1, part == 0]
         patches = features.patches_of(x[parts[0]], options.patches, generator)
-        encoder, whitening = features.learn(patches, number, options.iterations, EPSILON)
-        kernel, bias = encoder.get_weights()
-        filters = features.random_like(kernel, generator)
-        inputs = [
-            features.convolved(x, kernel, bias, whitening, options.pool),
-            features.convolved(x, filters, bias, whitening, options.pool),
-            x.reshape(len(x), -1),
-        ]
-        of_parts = [labels[p] for p in parts]
-        results.append([features.classify([v[p] for p in parts], of_parts) for v in inputs])
-        shown = [f"{name} {100 * v:5.1f}" for name, (_, v) in zip(INPUTS, results[-1], strict=True)]
-        print(
-            f"{number} features, seed {seed}, test piece {test + 1}: {', '.join(shown)}", flush=True
-        )
+        inputs = {"learned": [], "random": [], "pixels": [x.reshape(len(x), -1)]}
+        for epsilon in EPSILONS:
+            encoder, whitening = features.learn(patches, number, options.iterations, epsilon)
+            kernel, bias = encoder.get_weights()
+            filters = features.random_like(kernel, generator)
+            for name, weights in (("learned", kernel), ("random", filters)):
+                convolved = features.convolved(x, weights, bias, whitening, options.pool)
+                inputs[name].append(convolved)
         if options.plot and (number, seed, test) == (options.features[0], 0, 0):
             features.draw(kernel, options.plot)
-    validated, tested = 100 * np.mean(results, axis=0).T
-    print(f"validation: {', '.join(f'{v:.1f}' for v in validated)}\n")
-    return tested
+        results.append([best(choices, labels, parts) for choices in inputs.values()])
+        shown = ", ".join(
+            f"{name} {accuracy:.1f}" for name, accuracy in zip(INPUTS, results[-1], strict=True)
+        )
+        print(f"{number} features, seed {seed}, test piece {test + 1}: {shown}", flush=True)
+    return np.mean(results, axis=0)
+
+
+def best(choices, labels, parts):
+    """Return the test accuracy, in per cent, of those inputs that validate best."""
+    of_parts = [labels[part] for part in parts]
+    scores = [features.classify([x[part] for part in parts], of_parts) for x in choices]
+    return 100 * max(scores, key=lambda pair: pair[0])[1]
 
 
 if __name__ == "__main__":
