@@ -55,12 +55,13 @@ VARIANTS = {
 
 def main():
     """Draw the samples, train each variant with each seed, then find the ball in whole frames."""
-    counts = {
-        "seeds": (2, "how often to train each"),
-        "epochs": (5, "how long"),
-        "scenes": (PARTS[0][0], "to train with; for a trial, fewer"),
-    }
-    options = parser_of(__doc__, plot=True, **counts).parse_args()
+    options = parser_of(
+        __doc__,
+        plot=True,
+        seeds=2,
+        epochs=5,
+        scenes=(PARTS[0][0], "to train with; for a trial, fewer"),
+    ).parse_args()
     start = time.perf_counter()
     share = options.scenes / PARTS[0][0]
     parts = [

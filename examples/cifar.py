@@ -75,13 +75,13 @@ def main():
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    counts = {
-        "depth": (20, "6n + 2"),
-        "epochs": (182, "how long; 182: 64,000 steps"),
-        "size": (32, "rows and columns of a folder's images"),
-        "limit": (None, "take so many images of each part, for a trial"),
-    }
-    parser = parser_of(__doc__, **counts)
+    parser = parser_of(
+        __doc__,
+        depth=(20, "6n + 2"),
+        epochs=(182, "how long; 182: 64,000 steps"),
+        size=(32, "rows and columns of a folder's images"),
+        limit=None,
+    )
     parser.add_argument("folder", nargs="?", help="CIFAR-10's, or one of images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(

@@ -4,6 +4,11 @@ import argparse
 from pathlib import Path
 
 MNIST = Path(__file__).resolve().parents[2] / "shared/data/mnist"  # beside the checkout
+COUNTS = {
+    "seeds": "how often to train each",
+    "epochs": "how long",
+    "limit": "take so many images of each part, for a trial",
+}
 FORMATS = (".pdf", ".png", ".svg")
 
 
@@ -11,13 +16,14 @@ def parser_of(documentation, mnist=False, plot=False, **counts):
     """Return a parser for an example with this docstring.
 
     It takes the folder of MNIST's files and ``--plot`` where these are asked for, and an option of
-    at least 1 for each of ``counts``, which hold its default and what it says. Underscores in their
-    names become hyphens.
+    at least 1 for each of ``counts``, which hold its default and what it says, or, for those of
+    which ``COUNTS`` says it, the default alone. Underscores in their names become hyphens.
     """
     parser = argparse.ArgumentParser(description=documentation.splitlines()[0])
     if mnist:
         parser.add_argument("folder", nargs="?", default=MNIST, help="where MNIST's four files are")
-    for name, (default, text) in counts.items():
+    for name, given in counts.items():
+        default, text = given if isinstance(given, tuple) else (given, COUNTS[name])
         shown = "" if default is None else f" ({default:,})"
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=count, default=default, metavar="N", help=text + shown)

@@ -81,12 +81,9 @@ def main():
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    counts = {
-        "seeds": (2, "how often to train"),
-        "epochs": (6, "how long"),
-        "every": (1, "of so many recordings one"),
-    }
-    parser = parser_of(__doc__, plot=True, **counts)
+    parser = parser_of(
+        __doc__, plot=True, seeds=2, epochs=6, every=(1, "of so many recordings one")
+    )
     sounds.add_folder(parser)
     parser.add_argument("--validate", action="store_true", help="hold takes 5 to 9 out for choices")
     parser.add_argument("--out", type=Path, help="write a recording, noisy and cleaned, here")

@@ -26,8 +26,7 @@ WIDTH = 0.5  # 8, 16 and 32 channels
 
 def main():
     """Train four networks, one after the other, from the same seed."""
-    counts = {"epochs": (8, "how long"), "limit": (None, "images to train on; by default all")}
-    parser = parser_of(__doc__, **counts)
+    parser = parser_of(__doc__, epochs=8, limit=(None, "images to train on; by default all"))
     parser.add_argument("--depths", type=int, nargs="+", default=[20, 110], help="each 6n + 2")
     options = parser.parse_args()
     if any(depth < 8 or depth % 6 != 2 for depth in options.depths):

@@ -88,8 +88,12 @@ def main():
 
 def parse_arguments():
     """Return what was asked for on the command line, checked before anything is measured."""
-    counts = {"images": (500, "images in the batch"), "repeat": (7, "how often to measure each")}
-    parser = parser_of(__doc__, plot=True, **counts)
+    parser = parser_of(
+        __doc__,
+        plot=True,
+        images=(500, "images in the batch"),
+        repeat=(7, "how often to measure each"),
+    )
     options = parser.parse_args()
     try:
         arguments.bytes_fit_memory("--images", f"{options.images} of them", options.images * BYTES)

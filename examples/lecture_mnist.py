@@ -34,12 +34,7 @@ LECTURE_ERROR, LECTURE_TIME = "1.37 % at epoch 28", "668 to 712 s"
 
 def main():
     """Train once for each seed, then compare."""
-    counts = {
-        "seeds": (3, "how often to train"),
-        "epochs": (28, "how long"),
-        "limit": (None, "take so many images of each part, for a trial"),
-    }
-    options = parser_of(__doc__, mnist=True, **counts).parse_args()
+    options = parser_of(__doc__, mnist=True, seeds=3, epochs=28, limit=None).parse_args()
     parts = mnist_parts.load(options.folder)
     training, validation, test = mnist_parts.limited(parts, options.limit)
     errors, seconds = [], []

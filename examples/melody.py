@@ -70,13 +70,14 @@ def main():
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    counts = {
-        "seeds": (3, "how often to train each network"),
-        "epochs": (15, "how long"),
-        "layers": (5, "of the largest network"),
-        "melodies": (2000, "to learn from"),
-    }
-    parser = parser_of(__doc__, plot=True, **counts)
+    parser = parser_of(
+        __doc__,
+        plot=True,
+        seeds=3,
+        epochs=15,
+        layers=(5, "of the largest network"),
+        melodies=(2000, "to learn from"),
+    )
     parser.add_argument("--out", type=Path, help="write the largest network's melody as a WAV file")
     options = parser.parse_args()
     if options.out and not options.out.parent.is_dir():

@@ -46,12 +46,8 @@ DISTORTIONS = [
 
 def main():
     """Train once for each seed, then compare."""
-    counts = {
-        "seeds": (3, "how often to train"),
-        "epochs": (None, "how long at most (200; with --distort 20)"),
-        "limit": (None, "take so many images of each part, for a trial"),
-    }
-    parser = parser_of(__doc__, mnist=True, **counts)
+    length = (None, "how long at most (200; with --distort 20)")
+    parser = parser_of(__doc__, mnist=True, seeds=3, epochs=length, limit=None)
     parser.add_argument("--distort", action="store_true", help="train on distorted images")
     options = parser.parse_args()
     epochs = options.epochs or (20 if options.distort else 200)

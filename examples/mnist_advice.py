@@ -46,12 +46,9 @@ DECREASE = 0.2  # d
 
 def main():
     """Make the four experiments, one table after the other."""
-    counts = {
-        "seeds": (2, "how often to train each network"),
-        "epochs": (None, "how long (30; 10 for convolutions)"),
-        "limit": (None, "take so many images, for a trial"),
-    }
-    options = parser_of(__doc__, mnist=True, plot=True, **counts).parse_args()
+    length = (None, "how long (30; 10 for convolutions)")
+    parser = parser_of(__doc__, mnist=True, plot=True, seeds=2, epochs=length, limit=None)
+    options = parser.parse_args()
     training, (x, y), _ = mnist_parts.load(options.folder)
     validation = x[:VALIDATION][: options.limit], y[:VALIDATION][: options.limit]
     start = time.perf_counter()

@@ -82,13 +82,14 @@ def main():
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    counts = {
-        "seeds": (3, "how often to train"),
-        "epochs": (12, "how long"),
-        "tones": (6000, "new ones for each epoch"),
-        "judges": (1000, "to be judged by, for each level"),
-    }
-    parser = parser_of(__doc__, plot=True, **counts)
+    parser = parser_of(
+        __doc__,
+        plot=True,
+        seeds=3,
+        epochs=12,
+        tones=(6000, "new ones for each epoch"),
+        judges=(1000, "to be judged by, for each level"),
+    )
     parser.add_argument("--direct", action="store_true", help="one output and the squared error")
     parser.add_argument("--validate", action="store_true", help="other tones to be judged by")
     return parser.parse_args()

@@ -73,12 +73,7 @@ def network(name):
 
 def main():
     """Train each network with each seed, then compare."""
-    counts = {
-        "seeds": (2, "how often to train each"),
-        "epochs": (3, "how long"),
-        "limit": (None, "take so many images of each part, for a trial"),
-    }
-    parser = parser_of(__doc__, mnist=True, **counts)
+    parser = parser_of(__doc__, mnist=True, seeds=2, epochs=3, limit=None)
     parser.add_argument("--networks", nargs="+", choices=FILTERS, default=["ordinary", "p4"])
     options = parser.parse_args()
     parts = mnist_parts.limited(turned(mnist_parts.load(options.folder)), options.limit)

@@ -47,12 +47,9 @@ NETWORKS = ("no skips", "skips")
 
 def main():
     """Train both networks with each seed."""
-    counts = {
-        "seeds": (3, "how often to train each"),
-        "epochs": (8, "how long"),
-        "scenes": (3_000, "how many to train on"),
-    }
-    options = parser_of(__doc__, plot=True, **counts).parse_args()
+    options = parser_of(
+        __doc__, plot=True, seeds=3, epochs=8, scenes=(3_000, "how many to train on")
+    ).parse_args()
     scenes, labels = shapes.scenes(options.scenes + VALIDATION + TEST, seed=0)
     cuts = [options.scenes, options.scenes + VALIDATION]
     scenes, labels = np.split(scenes, cuts), np.split(labels, cuts)

@@ -51,12 +51,7 @@ LAYERS = {  # filters, taps and what else; the network's second one brings one p
 
 def main():
     """Train a filter and a network for each seed, then compare."""
-    counts = {
-        "seeds": (3, "how often to train"),
-        "epochs": (6, "how long"),
-        "sounds": (1000, "to learn from"),
-    }
-    parser = parser_of(__doc__, plot=True, **counts)
+    parser = parser_of(__doc__, plot=True, seeds=3, epochs=6, sounds=(1000, "to learn from"))
     add_folder(parser)
     options = parser.parse_args()
     (words, _), (test_words, _) = spoken_digits(options.folder, WORD)

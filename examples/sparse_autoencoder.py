@@ -1,26 +1,26 @@
 """Features that nobody designed: a sparse autoencoder's, convolved over larger images.
 
-Lecture 001, "Convolutional features" and "Pooling": features are learned on small patches of
-natural images by a sparse autoencoder, then convolved with large images, averaged over regions and
-given to a softmax classifier. Here 8x8 patches are whitened (ZCA), 400 sigmoid units are to be
-active 3.5 % of the time (`KLSparsity`), and L-BFGS lowers the loss on all patches at once. Up to
-the sigmoid all of that is linear, so whitening and encoder together are one `Conv2D`, which makes
-89 x 89 x 400 numbers of an image of 96 x 96; their means are 400.
+Lecture 001, "Convolutional features" and "Pooling": 100 features are learned on patches of 8x8
+(`features` has the formulas), convolved with images of 96x96, which makes 89 x 89 x 100 numbers,
+and averaged; a softmax classifier is given the means. The images are crops of the two photographs
+that come with scikit-learn, brought to one mean and one contrast; to be told apart are four
+textures: pagoda, trees, petals, leaves.
 
-The images are crops of the two photographs that come with scikit-learn, brought to one mean and
-one contrast; to be told apart are four textures: pagoda, trees, petals, leaves. Each is cut into
-four pieces; one is for the test, one for validation, where the softmax's weight decay is chosen,
-two are for training, autoencoder included. Each piece is the test once. It prints how many test
-crops are read right from the learned features, from random filters of the same lengths and biases,
-and from the pixels themselves.
+Each texture is cut into four pieces; one is for the test, one for validation, where the whitening's
+ε and the softmax's weight decay are chosen, two are for training, autoencoder included. Each piece
+is the test once. It prints how many test crops are read right from the learned features, from
+random filters of the same lengths and biases behind the same whitening, and from the pixels.
 
     python examples/sparse_autoencoder.py --plot features.png
 
-The features are edges, gratings and blobs. Read right are 74.7 % of the test crops (41 to 96 %, a
-piece being much like the others or not), 78.4 % with random filters behind the same whitening, and
-37.8 % from pixels: what tells textures apart is to convolve and to average, and learning adds
-nothing here. ε was chosen by the look of the features; at 0.5 it is 71.6 and 71.2 %. All of it is
-76 s of the processor's time, less than a minute on two cores.
+The features are edges, gratings and spots. Read right are 77.1 % of the test crops (three seeds,
+75.6 to 78.8), with random filters 71.8 % (70.3 to 72.5), from pixels 36.2 %; with 400 features
+(one seed) 76.6 and 80.3 %. So learning helps while features are few, and 400 random ones do as
+well. All of the gain is in one of four pieces (97 and 71 %), and pieces differ by more, 41 to 98 %:
+this is little data. The literature agrees: random filters with whitening or rectification and
+pooling come near learned ones (Jarrett et al., 2009; Saxe et al., *On random weights and
+unsupervised feature learning*, 2011), and whitening and the number of features matter more than how
+they are learned (Coates, Ng and Lee, 2011). It takes 2.3 minutes of the processor's time.
 """
 
 import features
@@ -49,15 +49,16 @@ def main():
 
 def parse_arguments():
     """Return what was asked for on the command line."""
-    counts = {
-        "seeds": (3, "how often"),
-        "patches": (5000, "to learn features from"),
-        "iterations": (150, "of L-BFGS"),
-        "crops": (20, "of each piece"),
-        "pieces": (PIECES, "that are the test once"),
-        "pool": (89, "size of the regions"),
-    }
-    parser = parser_of(__doc__, plot=True, **counts)
+    parser = parser_of(
+        __doc__,
+        plot=True,
+        seeds=3,
+        patches=(5000, "to learn features from"),
+        iterations=(150, "of L-BFGS"),
+        crops=(20, "of each piece"),
+        pieces=(PIECES, "that are the test once"),
+        pool=(89, "size of the regions"),
+    )
     parser.add_argument(
         "--features", type=count, nargs="+", default=[100], help="how many to learn (100)"
     )

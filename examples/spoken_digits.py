@@ -46,12 +46,9 @@ AUGMENTATION = [RandomStretch(0.15), RandomShift(0.1), RandomGain(6)]
 
 def main():
     """Train once for each seed, then show what is taken for what."""
-    counts = {
-        "seeds": (3, "how often to train"),
-        "epochs": (24, "how long"),
-        "every": (1, "of so many recordings one, for a trial"),
-    }
-    parser = parser_of(__doc__, plot=True, **counts)
+    parser = parser_of(
+        __doc__, plot=True, seeds=3, epochs=24, every=(1, "of so many recordings one, for a trial")
+    )
     sounds.add_folder(parser)
     parser.add_argument("--validate", action="store_true", help="hold takes 5 to 9 out for choices")
     options = parser.parse_args()

@@ -42,13 +42,14 @@ NETWORKS = ("pooling", "strided", "all convolutional", "more, pooling")
 
 def main():
     """Train each network with each seed; then print a table."""
-    counts = {
-        "seeds": (3, "how often to train each"),
-        "epochs": (5, "how long"),
-        "limit": (10_000, "images to train on"),
-        "test_limit": (None, "validate and test on so many, for a trial"),
-    }
-    parser = parser_of(__doc__, mnist=True, **counts)
+    parser = parser_of(
+        __doc__,
+        mnist=True,
+        seeds=3,
+        epochs=5,
+        limit=(10_000, "images to train on"),
+        test_limit=(None, "validate and test on so many, for a trial"),
+    )
     parser.add_argument("--rate", type=float, default=0.01, help="at first (0.01)")
     options = parser.parse_args()
     limits = options.limit, options.test_limit, options.test_limit

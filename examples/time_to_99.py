@@ -34,12 +34,13 @@ LIBRARIES = ["convlet", "torch", "keras"]
 
 def main():
     """Start a process for each library and seed, in turn, and tell what they reached."""
-    counts = {
-        "seeds": (5, "how often each trains"),
-        "threads": (2, "for each library"),
-        "limit": (60_000, "how many images to train on"),
-    }
-    parser = parser_of(__doc__, mnist=True, **counts)
+    parser = parser_of(
+        __doc__,
+        mnist=True,
+        seeds=5,
+        threads=(2, "for each library"),
+        limit=(60_000, "how many images to train on"),
+    )
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=LIBRARIES)
     parser.add_argument("--python", default=sys.executable, help="one that has torch and keras")
     options = parser.parse_args()

@@ -49,12 +49,9 @@ INPUTS = {"one frame": 1 / CLASSES, "frames shuffled": 1 / 2, "the clip": 1}  # 
 
 def main():
     """Train on each kind of input with each seed."""
-    counts = {
-        "seeds": (3, "how often to train"),
-        "epochs": (8, "how long"),
-        "clips": (4_000, "how many to train on"),
-    }
-    options = parser_of(__doc__, plot=True, **counts).parse_args()
+    options = parser_of(
+        __doc__, plot=True, seeds=3, epochs=8, clips=(4_000, "how many to train on")
+    ).parse_args()
     clips, labels = shapes.clips(options.clips + VALIDATION + TEST, seed=0)
     cuts = [options.clips, options.clips + VALIDATION]
     labels = np.split(labels, cuts)
