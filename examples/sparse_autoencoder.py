@@ -13,14 +13,17 @@ random filters of the same lengths and biases behind the same whitening, and fro
 
     python examples/sparse_autoencoder.py --plot features.png
 
-The features are edges, gratings and spots. Read right are 77.1 % of the test crops (three seeds,
-75.6 to 78.8), with random filters 71.8 % (70.3 to 72.5), from pixels 36.2 %; with 400 features
-(one seed) 76.6 and 80.3 %. So learning helps while features are few, and 400 random ones do as
-well. All of the gain is in one of four pieces (97 and 71 %), and pieces differ by more, 41 to 98 %:
-this is little data. The literature agrees: random filters with whitening or rectification and
-pooling come near learned ones (Jarrett et al., 2009; Saxe et al., *On random weights and
-unsupervised feature learning*, 2011), and whitening and the number of features matter more than how
-they are learned (Coates, Ng and Lee, 2011). It takes 2.3 minutes of the processor's time.
+The features are edges, gratings and spots. With 25, 100 and 400 of them 66.6, 77.1 and 76.6 % of
+the test crops are read right, with random filters 69.4, 71.8 and 80.3 %, from pixels 36.2 % (three
+seeds; 400: one). So random filters are level with learned ones on this data: what tells textures
+apart is to whiten, to convolve and to average. It is little data, too: pieces differ by more, 41 to
+98 %, and what learned features gain with 100 is one piece of four (98 and 71 %). The literature
+found the same: behind rectification or whitening and pooling random filters come near learned ones
+(Jarrett et al., 2009; Saxe et al., *On random weights and unsupervised feature learning*, 2011),
+and whitening and the number of features matter more than how these are learned (Coates, Ng and
+Lee, 2011).
+
+It takes 2.3 minutes of the processor's time, with 25 features 1, with 400 2.7 for each seed.
 """
 
 import features
