@@ -384,11 +384,16 @@ void define_stages(nb::module_& m) {
     m.def("add_up", &convlet::add_up);
 }
 
+// A change that Python sources and core must make together, of a name or of arguments, counts this
+// up here and in convlet/config.py, so that a core that is older than the sources is told by it.
+constexpr int INTERFACE = 1;
+
 }  // namespace
 
 NB_MODULE(_native, m) {
     m.doc() = "convlet's C++ core";
     m.attr("version") = CONVLET_VERSION;
+    m.attr("interface") = INTERFACE;
     m.attr("compiler") = __VERSION__;
     m.def("available_instruction_sets", &convlet::available_instruction_sets,
           "Instruction sets that this machine can run, worst first.");

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -137,3 +138,26 @@ def test_what_is_shown():
     assert shown["threads"] == "2"
     assert shown["instruction set in use"] == BEST
     assert shown["instruction sets"].split(", ") == INSTRUCTION_SETS
+
+
+def test_a_core_that_is_older_than_the_sources_is_told_at_once():
+    code = """
+import sys, types
+core = types.ModuleType("convlet._native")
+core.interface, core.__file__ = 0, "old.so"
+sys.modules["convlet._native"] = core
+import convlet
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert told.returncode == 1
+    assert re.search(
+        r"ImportError: convlet: the core is older than the Python sources, interface 0 in old.so "
+        r"and \d+ in .*; build and install both together",
+        told.stderr,
+    )
+
+
+def test_sources_that_are_older_than_the_core_are_told_too():
+    core = types.SimpleNamespace(interface=1 << 30, __file__="new.so")
+    with pytest.raises(ImportError, match="the Python sources are older than the core"):
+        config.check_core(core)

@@ -1,10 +1,13 @@
 """convlet: convolutional networks one can see through, on the computer one has."""
 
+# isort: off
+from convlet import config  # before all others: it sees whether the compiled core fits
+
+# isort: on
 from convlet import (
     applications,
     augmentation,
     callbacks,
-    config,
     constraints,
     datasets,
     initializers,

@@ -7,9 +7,11 @@ The environment gives the first values of those that concern the machine: ``CONV
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from convlet import _native, arguments
 
+_INTERFACE = 1  # of the core, as in native/bindings.cpp: counted up when both change together
 _FLOAT_TYPES = ("float32", "float64")
 _EXECUTORS = ("native", "reference")
 _MOST_THREADS = 1024
@@ -19,6 +21,22 @@ _floatx = "float32"
 _executor: str | None = None
 _instruction_set: str | None = None
 _threads: int | None = None
+
+
+def check_core(core: Any) -> None:
+    """Raise an ImportError unless the compiled core is of these Python sources."""
+    found = getattr(core, "interface", 1)  # the first cores had no number
+    if found != _INTERFACE:
+        older = "core is older than the Python sources"
+        if found > _INTERFACE:
+            older = "Python sources are older than the core"
+        raise ImportError(
+            f"convlet: the {older}, interface {found} in {core.__file__} and {_INTERFACE} in "
+            f"{__file__}; build and install both together, in a checkout with pip install ."
+        )
+
+
+check_core(_native)
 
 
 def floatx() -> str:
