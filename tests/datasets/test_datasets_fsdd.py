@@ -84,6 +84,33 @@ def test_default_length_is_a_second(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["v1.0.10.zip"]  # nothing is extracted
 
 
+def test_recordings_have_their_speakers_and_takes(tmp_path):
+    (tmp_path / "v1.0.10.zip").write_bytes(archive(FILES))
+    x, digits, speakers, takes = fsdd.load_recordings(tmp_path, length=9)
+    assert (x.shape, x.dtype, digits.dtype, takes.dtype) == ((16, 9), "float32", "uint8", "int64")
+    names = [f"{d}_{s}_{t}.wav" for d, s, t in zip(digits, speakers, takes, strict=True)]
+    assert names[:5] == [f"0_george_{t}.wav" for t in (0, 4, 5, 10)] + ["0_theo_0.wav"]
+    assert sorted(names) == sorted(FILES)
+    for waveform, digit, take in zip(x, digits, takes, strict=True):
+        expected = np.zeros(50)
+        expected[: 4 + take] = samples(int(digit), take) / 32768
+        np.testing.assert_allclose(waveform, expected[:9], rtol=1e-7)
+
+
+def test_recordings_need_no_takes_for_testing(tmp_path):
+    for name in ("7_theo_5.wav", "7_theo_10.wav"):
+        (tmp_path / name).write_bytes(FILES[name])
+    assert fsdd.load_recordings(tmp_path).takes.tolist() == [5, 10]
+
+
+def test_a_length_beyond_any_memory_leaves_the_archive_in_the_cache(server, cache):
+    server.files["v1.0.10.zip"] = archive(FILES)
+    fsdd.load_data(mirror=server.address, length=9)
+    with pytest.raises(ValueError, match="use a smaller length"):
+        fsdd.load_data(mirror=server.address, length=10**13)
+    assert [file.name for file in (cache / "fsdd").iterdir()] == ["v1.0.10.zip"]
+
+
 def test_download(server, cache):
     server.files["v1.0.10.zip"] = archive(FILES)
     for _ in range(2):
@@ -211,3 +238,5 @@ def test_real_recordings():
     assert not x_train[0, len(first) :].any()
     _, last = wavfile.read(REAL / "recordings/9_yweweler_4.wav")
     np.testing.assert_array_equal(x_test[-1, : len(last)], last / np.float32(32768))
+    recordings = fsdd.load_recordings(REAL, length=10)
+    assert np.unique(recordings.speakers, return_counts=True)[1].tolist() == [500] * 6
