@@ -64,6 +64,17 @@ def test_epochs_reach_all_samples_of_a_frequent_class():
     assert seen == set(X[:, 0])
 
 
+def test_targets_of_any_form_come_with_labels_to_balance():
+    targets = np.stack([X[:, 0], Y, Y == 2], axis=1)[:, :, None]
+    sampler = BalancedSampler(X, targets, batch_size=12, seed=0, labels=Y[:, None])
+    by_labels = BalancedSampler(X, Y, batch_size=12, seed=0)
+    for number in range(5):
+        x, y = sampler[number]
+        np.testing.assert_array_equal(x, by_labels[number][0])
+        np.testing.assert_array_equal(y, targets[x[:, 0].astype(int)])
+        np.testing.assert_array_equal(np.bincount(y[:, 1, 0].astype(int)), [4, 4, 4])
+
+
 def test_end():
     with pytest.raises(IndexError):
         BalancedSampler(X, Y)[2]
@@ -73,6 +84,19 @@ def test_end():
     ("arguments", "message"),
     [
         ({"y": Y[:5]}, "y must hold one label for each sample of x, got shapes (5,) and (60, 1)"),
+        (
+            {"y": np.eye(3)[Y]},
+            "y must hold one label for each sample of x, got shapes (60, 3) and (60, 1); other "
+            "targets need labels beside them",
+        ),
+        (
+            {"labels": Y[1:]},
+            "labels must hold one label for each sample of x, got shapes (59,) and (60, 1)",
+        ),
+        (
+            {"y": Y[1:], "labels": Y},
+            "y must hold a target for each of the 60 samples of x, got shape (59,)",
+        ),
         ({"y": Y - 1}, "y must hold whole numbers from 0, got -1 to 1"),
         ({"y": Y / 4}, "y must hold whole numbers from 0, got 0.0 to 0.5"),
         ({"shares": {0: 1}}, "shares must be a dict with a share for each of 0, 1, 2, got {0: 1}"),

@@ -25,13 +25,15 @@ class BalancedSampler(PyDataset):
     ----------
     x : ndarray, shape (samples, ...)
         May be memory-mapped.
-    y : array_like of int, shape (samples,) or (samples, 1)
-        Labels.
+    y : array_like, shape (samples,) or (samples, 1)
+        Labels; with ``labels`` targets of any shape (samples, ...), as the loss wants them.
     batch_size : int
     shares : mapping of int to float, optional
-        For each label in ``y`` its share, above 0; they are divided by their sum. Equal by default.
+        For each label its share, above 0; they are divided by their sum. Equal by default.
     seed : int, optional
         Drawn if left out.
+    labels : array_like of int, shape (samples,) or (samples, 1), optional
+        The classes to balance, where ``y`` is something else: one-hot, a mask, ``x`` itself.
 
     Raises
     ------
@@ -46,22 +48,25 @@ class BalancedSampler(PyDataset):
         batch_size: int = 32,
         shares: Mapping[int, float] | None = None,
         seed: int | None = None,
+        labels: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.x = x if isinstance(x, np.ndarray) else arguments.numbers(_OWNER, "x", x)
-        self.y = _labels(y, self.x.shape)
+        name, given = ("y", y) if labels is None else ("labels", labels)
+        self.labels = _labels(name, given, self.x.shape)
+        self.y = self.labels if labels is None else _targets(y, len(self.x))
         self.batch_size = arguments.integer(_OWNER, "batch_size", batch_size)
         self.seed = (
             random.next_seed() if seed is None else arguments.integer(_OWNER, "seed", seed, 0)
         )
-        self._classes, numbers = np.unique(self.y, return_inverse=True)
+        self._classes, numbers = np.unique(self.labels, return_inverse=True)
         self._members = [np.flatnonzero(numbers == c) for c in range(len(self._classes))]
         self._plan = _plan(_shares(shares, self._classes), len(self) * self.batch_size)
         self._drawn: tuple[int, np.ndarray] | None = None
 
     def __len__(self) -> int:
-        return -(-len(self.y) // self.batch_size)
+        return -(-len(self.x) // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         start = range(len(self))[index] * self.batch_size
@@ -86,20 +91,30 @@ class BalancedSampler(PyDataset):
         return rows
 
 
-def _labels(y: Any, x_shape: tuple[int, ...]) -> np.ndarray:
-    labels = arguments.numbers(_OWNER, "y", y)
+def _labels(name: str, given: Any, x_shape: tuple[int, ...]) -> np.ndarray:
+    labels = arguments.numbers(_OWNER, name, given)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if not x_shape or labels.ndim != 1 or len(labels) != x_shape[0] or len(labels) == 0:
         raise ValueError(
-            f"{_OWNER}: y must hold one label for each sample of x, got shapes {labels.shape} "
-            f"and {x_shape}"
+            f"{_OWNER}: {name} must hold one label for each sample of x, got shapes {labels.shape} "
+            f"and {x_shape}" + ("; other targets need labels beside them" if name == "y" else "")
         )
     if not (labels == np.floor(labels)).all() or labels.min() < 0:
         raise ValueError(
-            f"{_OWNER}: y must hold whole numbers from 0, got {labels.min()} to {labels.max()}"
+            f"{_OWNER}: {name} must hold whole numbers from 0, got {labels.min()} to {labels.max()}"
         )
     return labels.astype(np.int64)
+
+
+def _targets(y: Any, samples: int) -> np.ndarray:
+    targets = y if isinstance(y, np.ndarray) else arguments.numbers(_OWNER, "y", y)
+    if targets.shape[:1] != (samples,):
+        raise ValueError(
+            f"{_OWNER}: y must hold a target for each of the {samples} samples of x, got shape "
+            f"{targets.shape}"
+        )
+    return targets
 
 
 def _shares(given: Any, classes: np.ndarray) -> np.ndarray:
