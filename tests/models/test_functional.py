@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convlet import Model, Sequential, clone_model, layers, random
-from convlet.layers import Add, Concatenate, Dense, Dropout, Flatten, Input
+from convlet.layers import Add, Concatenate, Conv2D, Dense, Dropout, Flatten, Input
 from convlet.models import Functional
 from networks import blobs, graph, small_network
 from numerics import normal
@@ -187,10 +187,8 @@ def test_a_sequential_up_to_an_inner_layer_with_a_new_head():
     x, y = blobs(60)
     base.trainable = False
     before = base.get_weights()
-    features = base.get_layer("flatten")
-    with pytest.raises(ValueError, match="it has not been called on a tensor yet"):
-        _ = features.output
-    model = Model(base.input, Dense(3, activation="softmax", name="head")(features_of(base)))
+    features = base.get_layer("flatten").output
+    model = Model(base.input, Dense(3, activation="softmax", name="head")(features))
     model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
     head = model.get_layer("head").get_weights()
     history = model.fit(x, y, epochs=3, verbose=0).history
@@ -200,9 +198,58 @@ def test_a_sequential_up_to_an_inner_layer_with_a_new_head():
     assert model.count_params() == sum(v.size for v in model.weights)
 
 
-def features_of(base):
-    _ = base.input
-    return base.get_layer("flatten").output
+@pytest.mark.parametrize("how", ["Input", "build", "fit"])
+def test_layers_of_a_sequential_have_their_tensors_once_it_is_built(how):
+    layers = [Dense(3), Dense(2)]
+    model = Sequential([Input((4,)), *layers] if how == "Input" else layers)
+    if how != "Input":
+        with pytest.raises(ValueError, match="or build the Sequential that it is in"):
+            _ = layers[0].output
+    model.compile("sgd", "mse")
+    if how == "build":
+        model.build((None, 4))
+    if how == "fit":
+        model.fit(normal(5, 4), normal(5, 2), verbose=0)
+    assert layers[0].input is model.input
+    assert layers[1].input is layers[0].output
+    assert layers[1].output is model.output
+    x = normal(5, 4)
+    inner = Model(layers[0].input, layers[0].output).predict(x, verbose=0)
+    kernel, bias = layers[0].get_weights()
+    np.testing.assert_allclose(inner, x @ kernel + bias, rtol=1e-4)
+    model.build((None, 4))  # changes nothing
+    model.add(Dense(7))
+    assert layers[0].input is model.input
+    assert [len(layer.inbound_nodes) for layer in model.layers] == [1, 1, 1]
+
+
+def test_a_chain_that_could_not_be_built_leaves_its_layers_without_tensors():
+    first, last = Dense(3), Conv2D(1, 3)
+    model = Sequential([first, last])
+    with pytest.raises(ValueError, match="Conv2D"):
+        model.build((None, 4))
+    assert first.inbound_nodes == last.inbound_nodes == []
+    assert not first.built
+    model.pop()
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="y must be given"):
+        model.fit(normal(5, 4), verbose=0)
+    assert first.inbound_nodes == []
+    with pytest.raises(ValueError, match="Conv2D"):
+        Sequential([Input((4,)), first, last])
+    assert last.inbound_nodes == []
+
+
+def test_a_part_that_grows_gives_the_chain_another_output():
+    part = Sequential([Input((4,)), Dense(3)])
+    model = Sequential([Input((4,)), part, Dense(2)])
+    before = model.output
+    model.pop()
+    part.add(Dense(5))
+    assert model.output.shape == (None, 5)
+    model.add(Dense(2))
+    assert model.output is not before
+    assert Model(model.input, model.output).count_params() == 15 + 20 + 12
 
 
 def test_a_chain_that_grows_has_a_new_output():

@@ -56,6 +56,10 @@ def test_build_sets_the_input_s_shape():
     model = Sequential([layers.Conv2D(2, 3), layers.Flatten()])
     model.build((None, 5, 5, 1))
     assert model.output_shape == (None, 18)
+    message = "the input's shape is (None, 5, 5, 1) already, it cannot be built for (None, 6, 6, 1)"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        model.build((None, 6, 6, 1))
+    assert model.output_shape == (None, 18)
 
 
 LAYER = layers.Dense(2)

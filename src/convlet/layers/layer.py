@@ -463,7 +463,7 @@ class Layer(Configurable):
         if not self.inbound_nodes:
             raise ValueError(
                 f"{self.owner}: it has not been called on a tensor yet; call it on an Input, or "
-                "ask the Sequential that it is in for its input first"
+                "build the Sequential that it is in"
             )
         return self.inbound_nodes[0]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 from convlet import arguments
@@ -62,10 +63,8 @@ class Sequential(Model):
         self._input: InputLayer | None = None
         self._built_on_its_own: list[Layer] = []  # by build, and not before
         self._changes = 0
-        # the output's shape for the input's, and the version that it was computed for
-        self._last_shape: tuple[int, Shape] | None = None
-        # the first and the last tensor, and the input and the version that they were made for
-        self._tensors: tuple[Any, tuple[KerasTensor, KerasTensor]] | None = None
+        # each layer with its version and what it was called on, and the tensor that it gave
+        self._calls: list[tuple[tuple[Layer, int, KerasTensor], KerasTensor]] = []
         self._dtype_is_given = dtype is not None
         if input_shape is not None:
             self._set_input(InputLayer(input_shape, dtype=self.dtype))
@@ -102,10 +101,7 @@ class Sequential(Model):
     @property
     def output_shape(self) -> Shape:
         """Shape of the output, the batch axis and open sizes None."""
-        version = self.version
-        if self._last_shape is None or self._last_shape[0] != version:
-            self._last_shape = version, self.compute_output_shape(self.input_shape)
-        return self._last_shape[1]
+        return self._chain()[-1].shape
 
     @property
     def version(self) -> int:
@@ -134,42 +130,63 @@ class Sequential(Model):
             self._set_input(layer)
             return
         self._check_new(layer)
-        before = self._input, self._last_shape, self.dtype, self.built
-        was_built = layer.built
-        try:
+        with self._unchanged_by_errors([layer]):
             if self._input is None and not self._layers:
                 self._take_input_of(layer)
-            shape = None if self._input is None else self._fit(layer)
-            layer.settle_name({known.name for known in self._layers})
-        except BaseException:
-            self._input, self._last_shape, self.dtype, self.built = before
-            if not was_built:
-                layer.unbuild()
-            raise
+            self._layers.append(layer)
+            if self._input is not None:
+                self._chain()
+            layer.settle_name({known.name for known in self._layers[:-1]})
         if not self._trainable:
             layer.trainable = False
-        self._layers.append(layer)
         self._changes += 1
-        self._last_shape = None if shape is None else (self.version, shape)
 
-    def _fit(self, layer: Layer) -> Shape:
-        """Build a layer for what the last one gives, and return what it gives itself."""
-        layer.ensure_built(self.output_shape)
-        return self._shape_from(layer, self.output_shape)
+    @contextmanager
+    def _unchanged_by_errors(self, layers: Sequence[Layer]) -> Iterator[None]:
+        """Leave the model, and layers that are called inside, as they were if that fails."""
+        before = self._input, self._layers.copy(), self._calls.copy(), self.dtype, self.built
+        calls = [(layer, layer.built, len(layer.inbound_nodes)) for layer in layers]
+        try:
+            yield
+        except BaseException:
+            self._input, self._layers, self._calls, self.dtype, self.built = before
+            for layer, was_built, count in calls:
+                del layer.inbound_nodes[count:]
+                if not was_built:
+                    layer.unbuild()
+            raise
 
-    def _shape_from(self, layer: Layer, shape: Shape) -> Shape:
-        """Return the shape of the one output that a layer gives."""
-        given: Any = layer.compute_output_shape(shape)
-        if not isinstance(given, tuple):
+    def _called(self, layer: Layer, x: KerasTensor) -> KerasTensor:
+        """Return the one output of a layer."""
+        given = layer(x)
+        if not isinstance(given, KerasTensor):
             raise ValueError(
                 f"{self.owner}: each layer must give one output, got {layer.owner} with "
                 f"{len(given)}; see Model(inputs, outputs)"
             )
         return given
 
+    def _chain(self) -> list[KerasTensor]:
+        """Return what goes in and what each layer gives; layers are called where that is new.
+
+        Raises
+        ------
+        ValueError
+            If the input's shape is not known yet, or a layer cannot take what it gets.
+        """
+        if self._input is None:
+            raise ValueError(self._no_input)
+        tensors = [self._input.output]
+        for number, layer in enumerate(self._layers):
+            version = layer.version if isinstance(layer, Model) else 0
+            made_for = layer, version, tensors[-1]
+            if number >= len(self._calls) or self._calls[number][0] != made_for:
+                self._calls[number:] = [(made_for, self._called(layer, tensors[-1]))]
+            tensors.append(self._calls[number][1])
+        return tensors
+
     def _set_input(self, layer: InputLayer) -> None:
         self._input = layer
-        self._last_shape = None
         self.dtype = layer.dtype
         self.built = True
 
@@ -221,28 +238,32 @@ class Sequential(Model):
         Raises
         ------
         ValueError
-            If a layer cannot take what the one before it gives.
+            If a layer cannot take what the one before it gives, or there is another input's shape
+            already.
         """
         sizes = arguments.shape(self.owner, "input_shape", input_shape, allow_none=True)
-        shape: Shape = sizes
+        if self._input is not None:
+            if sizes[1:] != self._input.shape:
+                raise ValueError(
+                    f"{self.owner}: the input's shape is {self.input_shape} already, it cannot be "
+                    f"built for {sizes}"
+                )
+            return
         unbuilt = [layer for layer in self._layers if not layer.built]
-        try:
-            for layer in self._layers:
-                layer.ensure_built(shape)
-                shape = self._shape_from(layer, shape)
-        except BaseException:
-            for layer in unbuilt:
-                layer.unbuild()
-            raise
-        self._set_input(InputLayer(sizes[1:], dtype=self.dtype))
+        with self._unchanged_by_errors(self._layers):
+            self._set_input(InputLayer(sizes[1:], dtype=self.dtype))
+            self._chain()
         self._built_on_its_own = unbuilt
 
     def unbuild(self) -> None:
         """Forget the input's shape and the weights that `build` made."""
+        for (layer, *_), tensor in self._calls:
+            layer.inbound_nodes.remove(tensor.node)
         for layer in self._built_on_its_own:
             layer.unbuild()
         self._built_on_its_own = []
-        self._input, self._last_shape, self.built = None, None, False
+        self._calls = []
+        self._input, self.built = None, False
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the last layer's output for an input's shape."""
@@ -255,8 +276,7 @@ class Sequential(Model):
     def input(self) -> Any:
         """The tensor that the model begins with.
 
-        Asking for it calls the layers one after another, so that each has its own ``output``: with
-        it, `Model` makes a network up to an inner layer.
+        From it to any layer's ``output`` `Model` makes a network.
 
         Raises
         ------
@@ -274,7 +294,7 @@ class Sequential(Model):
         ValueError
             If the input's shape is not known yet.
         """
-        return self._chain()[1]
+        return self._chain()[-1]
 
     @property
     def inputs(self) -> list[Any]:
@@ -285,18 +305,6 @@ class Sequential(Model):
     def outputs(self) -> list[Any]:
         """The output in a list."""
         return [self.output]
-
-    def _chain(self) -> tuple[KerasTensor, KerasTensor]:
-        """Return the first and the last tensor of this version of the model."""
-        if self._input is None:
-            raise ValueError(self._no_input)
-        made_for = self._input, self.version
-        if self._tensors is None or self._tensors[0] != made_for:
-            tensor = first = self._input.output
-            for layer in self._layers:
-                tensor = layer(tensor)
-            self._tensors = made_for, (first, tensor)
-        return self._tensors[1]
 
     @property
     def output_names(self) -> list[str]:
