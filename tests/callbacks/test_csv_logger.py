@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from scripted import Tell, train
+from scripted import Tell, X, Y, train
 
 from convlet.callbacks import Callback, CSVLogger
 
@@ -23,6 +23,19 @@ def test_a_row_for_each_epoch(tmp_path):
     for column, name in enumerate(heading[1:], 1):
         # text from which Python reads the same number again
         assert [float(row[column]) for row in table] == model.history.history[name]
+
+
+@pytest.mark.parametrize(
+    "options", [{"validation_split": 0.25}, {"validation_data": (X, Y)}], ids=["split", "data"]
+)
+def test_validation_that_begins_later_has_its_columns(tmp_path, options):
+    path = tmp_path / "log.csv"
+    model = train(CSVLogger(path), epochs=4, validation_freq=2, **options)
+    heading, *table = rows(path)
+    assert heading == ["epoch", "accuracy", "loss", "val_accuracy", "val_loss"]
+    assert [row[3:] for row in (table[0], table[2])] == [["NA", "NA"]] * 2
+    found = [float(row[4]) for row in (table[1], table[3])]
+    assert found == model.history.history["val_loss"]
 
 
 def test_separator_and_rows_that_are_there_already(tmp_path):

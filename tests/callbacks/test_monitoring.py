@@ -52,6 +52,12 @@ def test_best_weights_come_back():
     assert not same(model.get_weights(), tell.weights[3])
 
 
+def test_the_best_epoch_is_known_without_its_weights():
+    stopping = EarlyStopping(patience=2)
+    train(Tell(val_loss=[3, 1, 2, 2.5]), stopping, epochs=4)
+    assert (stopping.best, stopping.best_epoch, stopping.best_weights) == (1, 1, None)
+
+
 def test_best_weights_come_back_when_the_epochs_run_out():
     tell = Tell(val_loss=[3, 1, 2])
     model = train(tell, EarlyStopping(patience=9, restore_best_weights=True), epochs=3)

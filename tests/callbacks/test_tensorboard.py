@@ -96,12 +96,12 @@ def test_the_checksum_is_crc32c():
 
 def test_scores_of_epochs(tmp_path):
     model = train(TensorBoard(tmp_path), validation_split=0.25)
-    history = model.history.history
+    history = model.history.history | {"learning_rate": [0.1] * 3}
     for folder, prefix in (("train", ""), ("validation", "val_")):
         expected = [
             (epoch, f"epoch_{name}", np.float32(history[prefix + name][epoch]))
             for epoch in range(3)
-            for name in ("loss", "accuracy")
+            for name in ("loss", "accuracy", *(["learning_rate"] if folder == "train" else []))
         ]
         assert scalars(tmp_path / folder) == expected
 
@@ -114,6 +114,25 @@ def test_scores_of_steps(tmp_path):
     assert [row[0] for row in each] == [1, 2, 3, 4, 5, 6]
     assert some == each[1::2]
     assert not (tmp_path / "each/validation").exists()
+
+
+def test_runs_of_one_second_have_files_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("convlet.callbacks.event_file.time.time", lambda: 1.8e9)
+    tensorboard = TensorBoard(tmp_path)
+    for _ in range(3):
+        train(tensorboard, epochs=1)
+    files = sorted((tmp_path / "train").iterdir())
+    assert len(files) == 3
+    assert all(len(list(records(file))) == 2 for file in files)
+
+
+def test_a_forged_state_names_no_file_elsewhere(tmp_path):
+    elsewhere = tmp_path / "thesis.txt"
+    elsewhere.write_text("years of work")
+    for name, folder in (("../../thesis.txt", "train"), ("thesis.txt", "..")):
+        with pytest.raises(ValueError, match="' is no event file"):
+            TensorBoard(tmp_path / "logs").set_state({folder: {"name": name, "position": 0}})
+    assert elsewhere.read_text() == "years of work"
 
 
 def test_histograms_of_weights(tmp_path):

@@ -256,6 +256,17 @@ def test_more_epochs_go_on_behind_a_finished_run(tmp_path):
     assert same(model, expected)
 
 
+def test_fewer_epochs_than_were_made_give_the_checkpoint_s_weights(tmp_path):
+    with pytest.raises(StoppedError):
+        fit(compiled(), BackupAndRestore(tmp_path, save_freq=2), StopAfter(steps=13))
+    expected, model = compiled(), compiled()
+    with pytest.raises(StoppedError):
+        fit(expected, StopAfter(steps=12))
+    fit(model, BackupAndRestore(tmp_path, save_freq=2), epochs=2)
+    assert model.state.iterations == 12
+    assert same(model, expected)
+
+
 def test_learning_rates_of_callbacks_are_restored(tmp_path):
     def schedule():
         return callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)

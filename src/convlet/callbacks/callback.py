@@ -14,7 +14,8 @@ Logs = dict[str, Any]
 class Callback:
     """What is told, and may act, at each stage; override the hooks that you need.
 
-    ``self.model`` is the model and ``self.params`` a dict of ``epochs``, ``steps`` and ``verbose``.
+    ``self.model`` is the model and ``self.params`` a dict of ``epochs``, ``steps``, ``verbose`` and
+    ``do_validation``.
     Setting ``self.model.stop_training = True`` ends training after the current batch. ``logs``
     holds the loss and the metrics, the means of the epoch so far; validation's begin with "val_".
     """

@@ -16,8 +16,9 @@ from convlet.callbacks.callback import Callback, Logs
 class CSVLogger(Callback):
     """Writes a line for each epoch: its number, from 0, and the logs in the order of their names.
 
-    The names are those of the first epoch; what a later one lacks is "NA". A run that is resumed
-    (see `BackupAndRestore`) goes on in the same file, from where it then was.
+    The names are those of the first epoch, and those of validation also if it begins later, as with
+    ``validation_freq``; what an epoch lacks is "NA". A run that is resumed (see `BackupAndRestore`)
+    goes on in the same file, from where it then was.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ class CSVLogger(Callback):
         assert self._file is not None  # opened when training began
         logs = logs or {}
         if self._keys is None:
-            self._keys = sorted(logs)
+            self._keys = sorted(self._names(logs))
             self._file.truncate(self._position)
         rows = csv.writer(self._file, delimiter=self.separator)
         if self._position == 0:
@@ -66,6 +67,12 @@ class CSVLogger(Callback):
         rows.writerow([epoch, *(_cell(logs.get(key, "NA")) for key in self._keys)])
         self._file.flush()
         self._position = os.fstat(self._file.fileno()).st_size
+
+    def _names(self, logs: Logs) -> set[str]:
+        """Return the names in the first epoch's logs, and those that validation will have."""
+        if not (self.params or {}).get("do_validation"):
+            return set(logs)
+        return set(logs).union(f"val_{name}" for name in self.model.metrics_names)
 
     def close(self) -> None:
         """Close the file."""

@@ -81,7 +81,7 @@ class EarlyStopping(Monitor):
         self.wait += 1
         has_improved = self.improves(current, self.best)
         if has_improved:
-            self.best = current
+            self.best, self.best_epoch = current, epoch
             if self.baseline is None or self.improves(current, self.baseline):
                 self.wait = 0
         if self.restore_best_weights and (has_improved or self.best_weights is None):

@@ -8,11 +8,15 @@ value; 0 a varint, 1 eight bytes, 2 a length and so many bytes, 5 four bytes.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import re
 import struct
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -84,6 +88,21 @@ def histogram(tag: str, values: np.ndarray) -> bytes:
     return _field(1, tag) + _field(5, summary)
 
 
+def is_name(name: object) -> bool:
+    """Return whether something is a name that `EventFile` gives."""
+    pattern = r"events\.out\.tfevents\.\d+\.\d+\.\d+\.convlet"
+    return isinstance(name, str) and re.fullmatch(pattern, name) is not None
+
+
+def _new_file(folder: Path) -> BinaryIO:
+    """Open a file that is not there yet: another run may have begun in the same second."""
+    name = f"events.out.tfevents.{int(time.time())}.{os.getpid()}"
+    for number in itertools.count():
+        with contextlib.suppress(FileExistsError):
+            return (folder / f"{name}.{number}.convlet").open("xb")
+    raise AssertionError  # numbers do not end
+
+
 class EventFile:
     """An event file that is written.
 
@@ -104,8 +123,8 @@ class EventFile:
 
     def __init__(self, folder: Path, name: str | None = None, position: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.name = name or f"events.out.tfevents.{time.time_ns() // 10**9}.{os.getpid()}.convlet"
-        self._file = (folder / self.name).open("ab")
+        self._file = _new_file(folder) if name is None else (folder / name).open("ab")
+        self.name = Path(self._file.name).name
         size = os.fstat(self._file.fileno()).st_size
         if size < position:
             self._file.close()

@@ -8,17 +8,18 @@ from typing import Any
 
 from convlet import arguments
 from convlet.callbacks.callback import Callback, Logs
-from convlet.callbacks.event_file import EventFile, histogram, scalar
+from convlet.callbacks.event_file import EventFile, histogram, is_name, scalar
 
 _VALIDATION = "val_"
+_FOLDERS = ("train", "validation")
 
 
 class TensorBoard(Callback):
     """Writes what ``tensorboard --logdir logs`` shows, without needing TensorBoard.
 
     Training goes to the folder ``train`` and validation to ``validation``, under the names that
-    Keras gives: "epoch_loss", "batch_loss". A run that is resumed (see `BackupAndRestore`) goes on
-    in the same files, from where they then were.
+    Keras gives: "epoch_loss", "epoch_learning_rate", "batch_loss". A run that is resumed (see
+    `BackupAndRestore`) goes on in the same files, from where they then were.
 
     Parameters
     ----------
@@ -73,9 +74,12 @@ class TensorBoard(Callback):
         """Write the epoch's values and, if it is time, the weights' histograms."""
         logs = logs or {}
         of_training = {name: v for name, v in logs.items() if not name.startswith(_VALIDATION)}
+        of_training["learning_rate"] = self.model.optimizer.learning_rate
         self._write("train", epoch, _scalars("epoch_", of_training))
         of_validation = {
-            name.removeprefix(_VALIDATION): v for name, v in logs.items() if name not in of_training
+            name.removeprefix(_VALIDATION): v
+            for name, v in logs.items()
+            if name.startswith(_VALIDATION)
         }
         if of_validation:
             self._write("validation", epoch, _scalars("epoch_", of_validation))
@@ -97,8 +101,17 @@ class TensorBoard(Callback):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on in files, what was written after `get_state` cut off."""
+        """Go on in files, what was written after `get_state` cut off.
+
+        Raises
+        ------
+        ValueError
+            If a file has become shorter, or the state names one that is none of these.
+        """
         self.close()
+        for folder, file in state.items():
+            if folder not in _FOLDERS or not is_name(file["name"]):
+                raise ValueError(f"TensorBoard: {folder!r}, {file['name']!r} is no event file")
         for folder, file in state.items():
             self._files[folder] = EventFile(self.log_dir / folder, **file)
 

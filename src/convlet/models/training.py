@@ -159,6 +159,7 @@ def _callbacks(
     epochs: int,
     steps: int | None,
     owner: str,
+    do_validation: bool = False,
 ) -> CallbackList:
     """Return the user's callbacks and, unless ``verbose`` is 0, a progress bar."""
     if isinstance(verbose, bool):
@@ -168,7 +169,8 @@ def _callbacks(
     chosen = _as_list(callbacks)
     if verbose != 0 and not any(isinstance(c, ProgressBar) for c in chosen):
         chosen.append(ProgressBar(bars=verbose != 2))
-    return CallbackList(chosen, model, {"epochs": epochs, "steps": steps, "verbose": verbose})
+    params = {"epochs": epochs, "steps": steps, "verbose": verbose, "do_validation": do_validation}
+    return CallbackList(chosen, model, params)
 
 
 def _as_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
@@ -237,7 +239,13 @@ def fit(
         scores = Scores(model.compilation, source.first, _prediction_shapes(model, source))
         history = History()
         told = _callbacks(
-            model, [*_as_list(callbacks), history], verbose, epochs, source.steps, "fit"
+            model,
+            [*_as_list(callbacks), history],
+            verbose,
+            epochs,
+            source.steps,
+            "fit",
+            validation is not None,
         )
         resumed, backup = None, only_backup(told.callbacks)
         if backup is not None:
@@ -293,7 +301,7 @@ def _fit_epochs(course: _Course, epochs: range, interrupt: DeferredInterrupt) ->
         if resumed is not None:
             course.source.skip(resumed.steps_made)
             epochs = range(resumed.epoch, epochs.stop)
-            if not resumed.step:
+            if not resumed.step or not epochs:
                 logs = resumed.restore()
                 if model.stop_training:
                     epochs = range(0)
