@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable
 from os import PathLike
@@ -56,6 +55,8 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Write the epoch's row."""
+        import csv  # here, and not with every import of convlet
+
         assert self._file is not None  # opened when training began
         logs = logs or {}
         if self._keys is None:

@@ -7,17 +7,19 @@ Source: A. Krizhevsky, *Learning Multiple Layers of Features from Tiny Images*, 
 
 from __future__ import annotations
 
-import gzip
 import os
-import tarfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from convlet.datasets.download import RemoteFile, fetch
+
+if TYPE_CHECKING:
+    import tarfile
 
 _SIDE, _CHANNELS = 32, 3
 _MOST_RECORDS = 50_000  # in one file
@@ -102,6 +104,9 @@ def _read_file(file: Path, edition: Edition) -> Records:
 
 def _from_archive(archive: Path, edition: Edition) -> tuple[Records, Records]:
     """Return the records of an archive, whose members are read by name and never written."""
+    import gzip  # here, and not with every import of convlet
+    import tarfile
+
     try:
         with gzip.open(archive) as unzipped:
             with tarfile.open(fileobj=unzipped, mode="r|") as opened:

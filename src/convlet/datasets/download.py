@@ -7,11 +7,14 @@ go on with a download that ended early, is in ``convlet.datasets.resume``.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from logging import Logger
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,10 @@ def _pooch(dataset: str) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _silent(logger: logging.Logger) -> Iterator[None]:
+def _silent(logger: Logger) -> Iterator[None]:
     """Keep pooch from announcing what the progress bar shows."""
     before = logger.level
-    logger.setLevel(logging.WARNING)
+    logger.setLevel("WARNING")
     try:
         yield
     finally:

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import struct
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,14 +28,6 @@ _NAME = re.compile(r"(\d)_([^_/]+)_(\d{1,9})\.wav")
 _TEST_TAKES = 5  # the first ones of each speaker and digit
 _LARGEST = 1 << 24  # bytes of a recording, far above the longest one's 36 KB
 _FULL_SCALE = 32768  # of 16 bits
-_DAMAGE = (  # zipfile tells it in many ways, besides BadZipFile
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    RuntimeError,  # encrypted, or of a later version of zip
-    UnicodeError,
-)
 
 
 class Recordings(NamedTuple):
@@ -180,13 +171,15 @@ def _load_folder(folder: Path, length: int) -> Recordings:
 
 def _load_archive(path: Path, length: int) -> Recordings:
     """Return the recordings of an archive, read by name and never written."""
-    import zipfile  # here: it takes 4 ms
+    import zipfile  # here, and not with every import of convlet
+
+    from convlet.datasets.npz import ZIP_DAMAGE
 
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
                 return _load(_readers(archive, path), str(path), length)
-        except (*_DAMAGE, zipfile.BadZipFile) as error:
+        except ZIP_DAMAGE as error:
             raise ValueError(f"{path}: the archive is damaged, encrypted or no zip file") from error
 
 
@@ -235,7 +228,7 @@ def _load(readers: Mapping[_Name, _Reader], where: str, length: int) -> Recordin
 
 def _samples(data: bytes, name: str) -> np.ndarray:
     """Return the samples of a WAV file, 16-bit integers."""
-    import wave  # here: few need it
+    import wave  # here, and not with every import of convlet
 
     try:
         with wave.open(io.BytesIO(data)) as file:

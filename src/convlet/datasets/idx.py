@@ -6,7 +6,6 @@ four bytes each, and the values. Source: Y. LeCun, C. Cortes, C. Burges, *The MN
 
 from __future__ import annotations
 
-import gzip
 import io
 import math
 import os
@@ -47,6 +46,8 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
         size = os.fstat(file.fileno()).st_size
         if file.peek(2)[:2] != _GZIP_MAGIC:
             return _read_array(file, size, path)
+        import gzip  # here, and not with every import of convlet
+
         try:
             with gzip.GzipFile(fileobj=file) as stream:
                 return _read_array(stream, size * DEFLATE_RATIO, path)

@@ -21,7 +21,7 @@ from convlet.npy import read_npy
 
 _KERAS_KEYS = ("x_train", "y_train", "x_test", "y_test")
 _PLAIN_KEYS = ("x", "y")
-_DAMAGE = (
+ZIP_DAMAGE = (  # zipfile tells it in many ways
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -113,7 +113,7 @@ def _read_array(
     try:
         with archive.open(member) as stream:
             return read_npy(stream, member.file_size, where, text=text)
-    except _DAMAGE as error:
+    except ZIP_DAMAGE as error:
         raise ValueError(f"{where}: the archive is damaged or encrypted") from error
 
 

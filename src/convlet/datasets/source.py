@@ -20,7 +20,6 @@ from convlet.datasets import (
 )
 from convlet.datasets.dataset import DataSet
 from convlet.datasets.folder import holds_files, open_folder
-from convlet.datasets.npz import open_npz
 from convlet.preprocessing import Preprocessing
 
 _Parts = tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -100,6 +99,8 @@ def open_dataset(
         raise FileNotFoundError(f"{path}: no such file or folder; {_WHAT_WOULD_DO}")
     if path.suffix.lower() != ".npz":
         raise ValueError(f"{path}: not a data set; {_WHAT_WOULD_DO}")
+    from convlet.datasets.npz import open_npz  # here: zip archives take 5 ms to import
+
     return open_npz(path)
 
 

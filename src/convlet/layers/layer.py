@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import re
@@ -63,6 +62,8 @@ def _refuse(cls: type[Layer], unknown: dict[str, Any]) -> None:
             if value is None or any(type(value) is type(v) and value == v for v in _NEUTRAL[name]):
                 continue
             raise ValueError(f"{cls.__name__}: {name} is not supported, got {value!r}")
+        import difflib  # here: it takes 1 ms
+
         known = [*constructor_parameters(cls), *term_names(cls)]
         close = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"

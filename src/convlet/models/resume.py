@@ -8,7 +8,6 @@ script that wrote it, so that another script does not go on with it.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -253,6 +252,8 @@ def _digest(description: Callable[[], Any]) -> str | None:
         text = as_text("fit", description())
     except ValueError:
         return None
+    import hashlib  # here: it takes 4 ms
+
     return hashlib.sha256(text.encode()).hexdigest()
 
 

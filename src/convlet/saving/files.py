@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
+# of the files whose readers and writers are imported when they are needed
+KERAS, KERAS_WEIGHTS, NPZ = ".keras", ".weights.h5", ".npz"
+
 _LONGEST_MESSAGE = 1000  # characters; errors quote values, which in a hostile file have any length
 
 

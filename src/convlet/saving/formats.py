@@ -1,27 +1,33 @@
-"""Which file is which: by the end of its name."""
+"""Which file is which: by the end of its name.
+
+What reads and writes zip archives is imported when it is needed: that takes 15 ms.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from convlet import arguments
-from convlet.saving import keras_file, model_file, npz_weights, tensors
-from convlet.saving.files import checked_path
+from convlet.saving import model_file, tensors
+from convlet.saving.files import KERAS, KERAS_WEIGHTS, NPZ, checked_path
 from convlet.saving.onnx import load_onnx
 from convlet.saving.onnx.requirement import SUFFIX as ONNX_SUFFIX
 from convlet.saving.weights import assign, check_weights, weights_of
 
-_MODELS = (tensors.SUFFIX, keras_file.SUFFIX)
-_WEIGHTS = (tensors.SUFFIX, npz_weights.SUFFIX, keras_file.WEIGHTS_SUFFIX)
+_MODELS = (tensors.SUFFIX, KERAS)
+_WEIGHTS = (tensors.SUFFIX, NPZ, KERAS_WEIGHTS)
 
 
 def save_model(model: Any, filepath: str | PathLike[str], overwrite: bool) -> None:
     """Write a model; see `Model.save`."""
     path = checked_path(filepath, _MODELS, overwrite)
-    if path.suffix == keras_file.SUFFIX:
+    if path.suffix == KERAS:
+        from convlet.saving import keras_file
+
         keras_file.write_keras(model, path)
     else:
         model_file.write_model(model, path)
@@ -63,7 +69,9 @@ def load_model(
         If the file is damaged, is no model, or names a class or an operator that is not known.
     """
     arguments.boolean("load_model", "compile", compile)
-    if Path(filepath).suffix == keras_file.SUFFIX:
+    if Path(filepath).suffix == KERAS:
+        from convlet.saving import keras_file
+
         return keras_file.read_keras(filepath, compile)
     if Path(filepath).suffix == ONNX_SUFFIX:
         return load_onnx(Path(filepath))
@@ -73,9 +81,13 @@ def load_model(
 def save_weights(model: Any, filepath: str | PathLike[str], overwrite: bool) -> None:
     """Write a model's weights; see `Model.save_weights`."""
     path = checked_path(filepath, _WEIGHTS, overwrite)
-    if path.name.endswith(keras_file.WEIGHTS_SUFFIX):
+    if path.name.endswith(KERAS_WEIGHTS):
+        from convlet.saving import keras_file
+
         keras_file.write_keras_weights(model, path)
-    elif path.suffix == npz_weights.SUFFIX:
+    elif path.suffix == NPZ:
+        from convlet.saving import npz_weights
+
         npz_weights.write_npz(path, weights_of(model))
     else:
         tensors.write_tensors(path, weights_of(model))
@@ -89,10 +101,20 @@ def load_weights(model: Any, filepath: str | PathLike[str]) -> None:
             "call build first"
         )
     path = Path(filepath)
-    if path.name.endswith((keras_file.SUFFIX, keras_file.WEIGHTS_SUFFIX)):
+    if path.name.endswith((KERAS, KERAS_WEIGHTS)):
+        from convlet.saving import keras_file
+
         keras_file.read_keras_weights(model, path)
         return
-    is_npz = path.suffix == npz_weights.SUFFIX
-    with npz_weights.open_npz(path, model) if is_npz else tensors.open_tensors(path) as file:
+    with _open_weights(path, model) as file:
         check_weights(model, file)
         assign(model, file)
+
+
+def _open_weights(path: Path, model: Any) -> AbstractContextManager[Any]:
+    """Open a file of arrays under their paths."""
+    if path.suffix != NPZ:
+        return tensors.open_tensors(path)
+    from convlet.saving import npz_weights
+
+    return npz_weights.open_npz(path, model)

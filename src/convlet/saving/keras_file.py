@@ -24,7 +24,7 @@ from convlet.preprocessing import Preprocessing
 from convlet.saving import keras_classes, keras_config
 from convlet.saving.archives import Archive, archive, open_archive
 from convlet.saving.description import as_text, class_names, from_text, preprocessing_config
-from convlet.saving.files import errors_with_path, write_atomically
+from convlet.saving.files import KERAS, errors_with_path, write_atomically
 from convlet.saving.keras_arrays import KerasWeights, as_hdf5, h5py, most_bytes, open_hdf5
 from convlet.saving.weights import (
     architecture,
@@ -34,8 +34,6 @@ from convlet.saving.weights import (
     weights_of,
 )
 
-SUFFIX = ".keras"
-WEIGHTS_SUFFIX = ".weights.h5"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _VERSION = "3.15.1"  # of Keras, whose form this is
 _LONGEST_TEXT = 2**23  # bytes; ResNet-152's configuration has 0.4 MB
@@ -134,7 +132,7 @@ def read_keras(filepath: str | PathLike[str], compile: bool) -> Any:
 def read_keras_weights(model: Any, filepath: str | PathLike[str]) -> None:
     """Read a model's weights from a ``.weights.h5`` or a ``.keras`` file."""
     with errors_with_path(filepath) as path:
-        if path.name.endswith(SUFFIX):
+        if path.name.endswith(KERAS):
             with open_archive(path) as file, _open_weights(file, model) as weights:
                 check_weights(model, weights)
                 assign(model, weights)

@@ -16,7 +16,6 @@ from convlet.saving.archives import Archive, archive, open_archive
 from convlet.saving.files import errors_with_path, write_atomically
 from convlet.saving.weights import Header
 
-SUFFIX = ".npz"
 _MEMBER = ".npy"
 _HEADER = 2**16 + 10  # bytes before the numbers, in version 1.0 of the format
 _WIDEST = 8  # bytes of a number

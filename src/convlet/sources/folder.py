@@ -7,7 +7,6 @@ folder once.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -185,6 +184,8 @@ def _from_table(
         raise arguments.invalid(owner, "labels", "'inferred', None, a list or a .csv file", table)
     if path.stat().st_size > _MAX_TABLE:
         raise ValueError(f"{path}: the table must have at most {_MAX_TABLE} bytes")
+    import csv  # here, and not with every import of convlet
+
     inside, rows = folder.resolve(), []
     with path.open(newline="", encoding="utf-8-sig") as file:
         try:
