@@ -437,6 +437,22 @@ def test_batch_that_will_not_do_is_named(item, message, place):
     assert data_threads() == []
 
 
+def test_what_gives_an_iterator_and_is_none():
+    class Loader:
+        def __len__(self):
+            return 5
+
+        def __iter__(self):
+            return generator()
+
+    message = "x must be arrays, a PyDataset or an iterator of batches, got a Loader; iter(x) is an"
+    with pytest.raises(ValueError, match=f"^fit: {re.escape(message)}"):
+        compiled().fit(Loader(), **QUIET)
+    with pytest.raises(ValueError, match=f"^predict: {re.escape(message)}"):
+        compiled().predict(Loader(), **QUIET)
+    assert len(compiled().fit(iter(Loader()), **QUIET).epoch) == 1
+
+
 def test_no_batches():
     for data in (iter(()), type("Nothing", (Batches,), {"__len__": lambda self: 0})()):
         message = f"fit: x, a {type(data).__name__}, must give at least one batch, got none"

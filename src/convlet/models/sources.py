@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BATCH_SIZE = 32
 _NUMBERS_OF_BATCH = 1 << 20
+_OF_ARRAYS = ("__array__", "__getitem__")
 
 
 class Source(ABC):
@@ -380,10 +381,16 @@ def given(
     Raises
     ------
     ValueError
-        If batches come with targets, weights or a batch size of their own, or there are none.
+        If batches come with targets, weights or a batch size of their own, or there are none; if
+        ``x`` can be gone through and is neither an array nor an iterator.
     """
     is_dataset = is_py_dataset(x)
     if not is_dataset and not hasattr(x, "__next__"):
+        if hasattr(x, "__iter__") and not any(map(partial(hasattr, x), _OF_ARRAYS)):
+            raise ValueError(
+                f"{owner}: x must be arrays, a PyDataset or an iterator of batches, got a "
+                f"{type(x).__name__}; iter(x) is an iterator"
+            )
         size = DEFAULT_BATCH_SIZE
         if batch_size is not None:
             size = arguments.integer(owner, "batch_size", batch_size)
