@@ -15,6 +15,17 @@ def test_one_hot_targets():
     assert utils.to_categorical([[0, 1], [1, 0]], 4).shape == (2, 2, 4)
 
 
+def test_one_hot_targets_of_many_classes_take_no_more_memory_than_they_have():
+    given = utils.to_categorical([3, 10**6])
+    assert given.shape == (2, 10**6 + 1)
+    assert (given.argmax(axis=1) == [3, 10**6]).all()
+    assert given.sum() == 2
+    with pytest.raises(
+        ValueError, match=r"to_categorical: one-hot targets must fit into the .* GB"
+    ):
+        utils.to_categorical([0], 10**13)
+
+
 @pytest.mark.parametrize(
     ("labels", "classes", "message"),
     [

@@ -16,6 +16,7 @@ from convlet.sources import (
     Sequence,
     audio_dataset_from_directory,
     image_dataset_from_directory,
+    one_hot,
 )
 
 __all__ = [
@@ -50,7 +51,8 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a label is no integer, or not from 0 to ``num_classes - 1``.
+        If a label is no integer, or not from 0 to ``num_classes - 1``; if the targets do not fit
+        into memory.
     """
     labels = np.asarray(x)
     if labels.dtype.kind not in "iu" or labels.size == 0:
@@ -71,7 +73,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
             f"to_categorical: labels must be from 0 to {classes - 1}, "
             f"got {labels.min()} to {highest}"
         )
-    return np.eye(classes, dtype=np.float32)[labels]
+    return one_hot("to_categorical", labels, classes)
 
 
 def show_config() -> dict[str, str]:

@@ -108,6 +108,15 @@ def test_label_modes(folder):
         y(label_mode="binary")
 
 
+@pytest.mark.parametrize(("mode", "shape"), [("categorical", (1, 2)), ("binary", (1, 1))])
+def test_a_part_without_some_class_knows_all_of_them(folder, mode, shape):
+    parts = image_dataset_from_directory(
+        folder, [1, 1, 0, 0, 0], mode, validation_split=0.25, subset="both", **OPTIONS
+    )
+    assert set(parts[1].labels.tolist()) == {0}
+    assert parts[1][0][1].shape == shape
+
+
 def test_table_of_labels(folder):
     (folder / "labels.csv").write_text("file,label\nb/2.png,old\na/3.png, new\n\n")
     for table in ("labels.csv", folder / "labels.csv"):

@@ -2,6 +2,7 @@
 
 from convlet.sources.balanced import BalancedSampler
 from convlet.sources.images import image_dataset_from_directory
+from convlet.sources.one_hot import one_hot
 from convlet.sources.py_dataset import PyDataset, Sequence, is_py_dataset
 from convlet.sources.sounds import audio_dataset_from_directory
 from convlet.sources.threads import in_order
@@ -14,4 +15,5 @@ __all__ = [
     "image_dataset_from_directory",
     "in_order",
     "is_py_dataset",
+    "one_hot",
 ]

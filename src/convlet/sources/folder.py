@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from convlet import arguments, random
+from convlet.sources.one_hot import one_hot
 from convlet.sources.py_dataset import PyDataset
 from convlet.sources.threads import in_order
 
@@ -37,16 +38,20 @@ class Listing:
         One for each path; None if there are none.
     class_names : tuple of str or None
         What the labels stand for, if that is known.
+    classes : int
+        How many there are in the whole folder; a part of it need not have all of them.
     """
 
     paths: tuple[Path, ...]
     labels: tuple[int, ...] | None
     class_names: tuple[str, ...] | None
+    classes: int
 
     def part(self, numbers: Sequence[int]) -> Listing:
         """Return the files of some numbers, in that order."""
         labels = None if self.labels is None else tuple(self.labels[n] for n in numbers)
-        return Listing(tuple(self.paths[n] for n in numbers), labels, self.class_names)
+        paths = tuple(self.paths[n] for n in numbers)
+        return Listing(paths, labels, self.class_names, self.classes)
 
     def mixed(self) -> Listing:
         """Return the files in an order that mixes the classes, each time the same."""
@@ -93,7 +98,8 @@ def list_folder(
         listing = _from_subfolders(owner, folder, suffixes, class_names, follow_links)
     else:
         paths = tuple(_files(folder, suffixes, follow_links))
-        listing = Listing(paths, _given_labels(owner, labels, len(paths), class_names), None)
+        given = _given_labels(owner, labels, len(paths), class_names)
+        listing = Listing(paths, given, None, max(given or (-1,)) + 1)
     if not listing.paths:
         where = "a sub-folder of it" if listing.class_names is not None else "it"
         raise ValueError(
@@ -141,7 +147,7 @@ def _from_subfolders(
         of_class = list(_files(folder / name, suffixes, follow_links))
         paths += of_class
         labels += [label] * len(of_class)
-    return Listing(tuple(paths), tuple(labels), names)
+    return Listing(tuple(paths), tuple(labels), names, len(names))
 
 
 def _names(
@@ -200,7 +206,7 @@ def _from_table(
     names = _names(owner, class_names, [label for _, label in rows], f"the labels in {path}")
     numbers = {name: number for number, name in enumerate(names)}
     paths = tuple(file_path for file_path, _ in rows)
-    return Listing(paths, tuple(numbers[label] for _, label in rows), names)
+    return Listing(paths, tuple(numbers[label] for _, label in rows), names, len(names))
 
 
 def _row(
@@ -253,13 +259,11 @@ class FileDataset(PyDataset):
         self.seed = seed
         self.class_names = None if listing.class_names is None else list(listing.class_names)
         self.file_paths = [str(path) for path in listing.paths]
-        labels = np.array(listing.labels or (), np.int32)
-        classes = len(self.class_names or ()) or int(labels.max(initial=0)) + 1
-        if self.label_mode == "binary" and classes != 2:
+        if self.label_mode == "binary" and listing.classes != 2:
             requirement = "'int' or 'categorical' unless there are 2 classes"
             raise arguments.invalid(owner, "label_mode", requirement, label_mode)
-        self.labels = labels
-        self._classes = classes
+        self.labels = np.array(listing.labels or (), np.int32)
+        self._owner, self._classes = owner, listing.classes
 
     def __len__(self) -> int:
         return -(-len(self.file_paths) // self.batch_size)
@@ -278,7 +282,7 @@ class FileDataset(PyDataset):
     def _targets(self, rows: np.ndarray) -> np.ndarray:
         labels = self.labels[rows]
         if self.label_mode == "categorical":
-            return np.eye(self._classes, dtype=np.float32)[labels]
+            return one_hot(self._owner, labels, self._classes)
         return labels.astype(np.float32)[:, np.newaxis] if self.label_mode == "binary" else labels
 
     def read(self, paths: Sequence[str]) -> np.ndarray:
