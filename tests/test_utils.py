@@ -20,9 +20,7 @@ def test_one_hot_targets_of_many_classes_take_no_more_memory_than_they_have():
     assert given.shape == (2, 10**6 + 1)
     assert (given.argmax(axis=1) == [3, 10**6]).all()
     assert given.sum() == 2
-    with pytest.raises(
-        ValueError, match=r"to_categorical: one-hot targets must fit into the .* GB"
-    ):
+    with pytest.raises(ValueError, match="to_categorical: one-hot targets must fit into"):
         utils.to_categorical([0], 10**13)
 
 

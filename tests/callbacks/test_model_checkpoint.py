@@ -105,6 +105,11 @@ def test_fields_that_are_not_there(tmp_path, field, reason):
     assert reason in str(e.value)
 
 
+def test_a_field_of_several_numbers(tmp_path):
+    with pytest.raises(ValueError, match="TypeError: unsupported format"):
+        train(Tell(f=[np.ones(2)]), ModelCheckpoint(tmp_path / "{f:.2f}.keras"), epochs=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from scripted import Tell, same, train
 
@@ -134,6 +135,13 @@ def test_a_quantity_that_is_not_there(kind):
     message = "there is no 'speed' to monitor; there are loss, accuracy, val_loss, val_accuracy$"
     with pytest.raises(ValueError, match=message):
         train(kind("speed", mode="max"), validation_split=0.25)
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, ReduceLROnPlateau])
+def test_a_quantity_of_several_numbers(kind):
+    message = "'f1' must be one number to be monitored, got an array of shape \\(2,\\)$"
+    with pytest.raises(ValueError, match=f"^{kind.__name__}: {message}"):
+        train(Tell(f1=[np.ones(2)]), kind("f1", mode="max"))
 
 
 @pytest.mark.parametrize(

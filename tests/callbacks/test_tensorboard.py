@@ -162,6 +162,15 @@ def test_equal_numbers_have_a_histogram():
     assert np.frombuffer(fields[7], "<f8").sum() == 4
 
 
+def test_scores_of_several_numbers_are_numbered(tmp_path):
+    train(Tell(f1=[np.array([0.5, 0.25])]), TensorBoard(tmp_path), epochs=1)
+    found = scalars(tmp_path / "train")
+    assert [row for row in found if "f1" in row[1]] == [
+        (0, "epoch_f1_0", 0.5),
+        (0, "epoch_f1_1", 0.25),
+    ]
+
+
 def test_numbers_too_large_for_float32_are_infinite(tmp_path):
     train(Tell(huge=[1e300]), TensorBoard(tmp_path), epochs=1)
     assert (0, "epoch_huge", np.inf) in scalars(tmp_path / "train")

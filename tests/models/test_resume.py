@@ -456,6 +456,8 @@ def test_a_model_is_no_checkpoint(stopped):
         ({"random": {"seed": "x", "drawn": 0}}, "seed must be an integer of at least 0, got 'x'"),
         ({"random": 3}, "the file holds no checkpoint of fit"),
         ({"random": {}}, "the state of convlet.random must hold seed and drawn, got {}"),
+        ({"training": None}, "the file holds no checkpoint of fit"),
+        ({"training": {}}, "iterations must be an integer of at least 0, got None"),
         ({"more": 3}, "the file holds no checkpoint of fit"),
         ({"weights": {}}, "the checkpoint does not fit the script: KeyError"),
         ({"scores": []}, "the checkpoint does not fit the script: TypeError"),

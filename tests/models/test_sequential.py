@@ -85,6 +85,7 @@ MISTAKES = [
     ),
     (lambda: Sequential().pop(), "there is no layer to remove"),
     (lambda: small_network().get_layer("x"), "there is no layer 'x'; there are conv2d, max_pool"),
+    (lambda: small_network().get_layer(index="a"), "index must be an integer of at least -"),
     (lambda: small_network().get_layer(), "get_layer needs either a name or an index"),
     (lambda: Sequential.from_config({"layers": 3}), "the config's layers must be a list, got 3"),
 ]

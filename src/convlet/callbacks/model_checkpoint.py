@@ -112,7 +112,7 @@ class ModelCheckpoint(Monitor):
         named = {"epoch": epoch + 1} | named
         try:
             return Path(self.filepath.format(**named))
-        except (LookupError, ValueError, AttributeError) as error:
+        except (LookupError, ValueError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"{self.owner}: filepath must have fields out of {', '.join(named)}, got "
                 f"{self.filepath!r} ({type(error).__name__}: {error})"

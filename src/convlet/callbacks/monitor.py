@@ -57,9 +57,14 @@ class Monitor(Callback):
         Raises
         ------
         ValueError
-            If the logs do not hold it.
+            If the logs do not hold it, or it is several numbers.
         """
-        value = (logs or {}).get(self.monitor)
+        value: Any = (logs or {}).get(self.monitor)
+        if getattr(value, "ndim", 0):
+            raise ValueError(
+                f"{self.owner}: {self.monitor!r} must be one number to be monitored, got an array "
+                f"of shape {value.shape}"
+            )
         if value is None or not hasattr(value, "__float__"):
             numbers = [name for name, v in (logs or {}).items() if hasattr(v, "__float__")]
             raise ValueError(

@@ -117,5 +117,12 @@ class TensorBoard(Callback):
 
 
 def _scalars(prefix: str, logs: Logs) -> list[bytes]:
-    numbers = {name: value for name, value in logs.items() if hasattr(value, "__float__")}
-    return [scalar(prefix + name, float(value)) for name, value in numbers.items()]
+    """Return the numbers in the logs; several of one name, as by class, are numbered."""
+    scalars = []
+    for name, value in logs.items():
+        if getattr(value, "ndim", 0):
+            numbered = enumerate(value.ravel().tolist())
+            scalars += [scalar(f"{prefix}{name}_{number}", item) for number, item in numbered]
+        elif hasattr(value, "__float__"):
+            scalars.append(scalar(prefix + name, float(value)))
+    return scalars

@@ -154,8 +154,10 @@ class BaseModel(Layer):
         """
         if (name is None) == (index is None):
             raise ValueError(f"{self.owner}: get_layer needs either a name or an index")
-        if index is not None and -len(self.layers) <= index < len(self.layers):
-            return self.layers[index]
+        if index is not None:
+            number = arguments.integer(self.owner, "index", index, -len(self.layers))
+            if number < len(self.layers):
+                return self.layers[number]
         for layer in self.layers:
             if layer.name == name:
                 return layer

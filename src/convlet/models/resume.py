@@ -74,10 +74,12 @@ def place_in(path: Path) -> tuple[int, int, int | None]:
 
 def _read(path: Path) -> dict[str, Any]:
     content = saving.read_checkpoint(path)
-    if set(content) != _KEYS or not isinstance(content["random"], dict):
+    parts = [content.get("random"), content.get("training")]
+    if set(content) != _KEYS or not all(isinstance(part, dict) for part in parts):
         raise ValueError(f"{path}: the file holds no checkpoint of fit")
-    seed = content["random"].get("seed")
-    numbers = {"epoch": content["epoch"], "step": content["step"], "seed": seed or 0}
+    seed, steps = content["random"].get("seed"), content["training"].get("iterations")
+    numbers = {"epoch": content["epoch"], "step": content["step"], "iterations": steps}
+    numbers["seed"] = seed or 0
     for name, value in numbers.items():
         arguments.integer(str(path), name, value, 0)
     return content
