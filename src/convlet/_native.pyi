@@ -5,6 +5,7 @@ from enum import Enum
 import numpy as np
 
 version: str
+interface: int
 compiler: str
 
 def available_instruction_sets() -> list[str]: ...
