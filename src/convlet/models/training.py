@@ -17,11 +17,12 @@ from convlet.engine import run
 from convlet.layers.structures import packed
 from convlet.models.data import Batch
 from convlet.models.distortion import distorter, distortion_for
+from convlet.models.given import given
 from convlet.models.interrupt import DeferredInterrupt
 from convlet.models.penalties import penalty, with_penalties
 from convlet.models.resume import Checkpoint, Script, only_backup
 from convlet.models.scores import Scores
-from convlet.models.sources import Source, given, warn_of_the_end
+from convlet.models.sources import Source, warn_of_the_end
 from convlet.models.state import NonFiniteLossError
 from convlet.models.validation import (
     check_repeats,

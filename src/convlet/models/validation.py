@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from convlet import arguments
-from convlet.models.sources import ArraySource, GeneratorSource, Given, Source, given
+from convlet.models.given import Given, given
+from convlet.models.sources import ArraySource, GeneratorSource, Source
 
 
 def frequency_of(value: Any) -> int | Collection[int]:
