@@ -386,7 +386,7 @@ void define_stages(nb::module_& m) {
 
 // A change that Python sources and core must make together, of a name or of arguments, counts this
 // up here and in convlet/config.py, so that a core that is older than the sources is told by it.
-constexpr int INTERFACE = 1;
+constexpr int INTERFACE = 2;
 
 }  // namespace
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from convlet import _native, arguments
 
-_INTERFACE = 1  # of the core, as in native/bindings.cpp: counted up when both change together
+_INTERFACE = 2  # of the core, as in native/bindings.cpp: counted up when both change together
 _FLOAT_TYPES = ("float32", "float64")
 _EXECUTORS = ("native", "reference")
 _MOST_THREADS = 1024
