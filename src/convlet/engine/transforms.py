@@ -61,18 +61,18 @@ _WINOGRAD_POINTS = {2: (4, 6), 3: (4, 6), 4: (6,), 5: (6,)}  # by taps: what win
 # Costs, in multiply-adds of the best kernels. Of a tile's point, there or back, for a channel:
 _DOUBLING = 3.5  # by Fourier transform, for each doubling of the points
 _DOUBLING_ALONE = 2.5  # of an only axis
-_LARGE, _LARGE_POINT = 512, 1.3  # points that outgrow the L1 cache, and how many times it is then
+_LARGE, _LARGE_POINT = 512, 1.8  # points that outgrow the L1 cache, and how many times it is then
 _WINOGRAD_POINT = (6.5, 7.0, 10.0)  # of one, two and three axes
-_APART = 1.6  # times, where images side by side keep points apart
+_APART = 1.6  # times, where images side by side keep points apart,
+_APART_ALONE = 2.2  # also by Fourier transform of an only axis
 _BY_LANES = 2.0  # the transform of a delta that must be brought to images, times
 _PRODUCT = 1.1
 # For each band of tiles, up to so many weights: they stay in the L2 cache, in the L3 cache, or
 # nowhere. Those that stay nowhere are written to memory, too.
-_READ_WEIGHT = ((1 << 19, 1.0), (1 << 21, 4.5), (math.inf, 14.0))
+_READ_WEIGHT = ((1 << 19, 1.0), (1 << 21, 4.5), (math.inf, 30.0))
 _WRITE_WEIGHT = 20.0
-# Of the slots that a thread keeps at a time (BAND_BYTES and GRADIENT_BAND_BYTES of
-# native/transformed.cpp).
-_BAND_FLOATS = {False: 3 << 18, True: 6 << 18}  # forward, and for a kernel gradient
+# Of the slots that a thread keeps at a time, as in native/transformed.cpp.
+_BAND_FLOATS, _MOST_BAND_FLOATS, _GRADIENT_BAND_FLOATS = 3 << 18, 12 << 18, 6 << 18
 
 
 def tile_for(
@@ -179,8 +179,9 @@ def transform_cost(
     transforms = lanes * tiles * points * point * (phases * channels + of_delta * filters)
     products = lanes * tiles * weights * _PRODUCT
     of_kernel = phases * channels * filters * points * point
-    floats = lanes * tiles * tile.slots * (phases * channels + filters)
-    bands = min(-(-floats // _BAND_FLOATS[is_kernel_gradient]), tiles)
+    most = min(max(weights // 2, _BAND_FLOATS), _MOST_BAND_FLOATS)
+    most = _GRADIENT_BAND_FLOATS if is_kernel_gradient else most
+    bands = -(-tiles // max(1, most // (lanes * tile.slots * (phases * channels + filters))))
     if is_kernel_gradient:  # the sums go back once for each band
         return transforms + products + bands * of_kernel
     reading = next(cost for most, cost in _READ_WEIGHT if weights <= most)
@@ -197,9 +198,8 @@ def _point_cost(tile: Tile, lanes: int) -> float:
     """Return the cost of a point's transform, there or back, for a channel."""
     points = math.prod(tile.points)
     axes = sum(n > 1 for n in tile.points)
-    if tile.is_fourier:
-        cost = math.log2(points) * (_DOUBLING if axes > 1 else _DOUBLING_ALONE)
-        cost *= _LARGE_POINT if points > _LARGE else 1.0
-    else:
-        cost = _WINOGRAD_POINT[axes - 1]
-    return cost * (_APART if lanes > 1 else 1.0)
+    if not tile.is_fourier:
+        return _WINOGRAD_POINT[axes - 1] * (_APART if lanes > 1 else 1.0)
+    if axes == 1:
+        return math.log2(points) * _DOUBLING_ALONE * (_APART_ALONE if lanes > 1 else 1.0)
+    return math.log2(points) * _DOUBLING * (_LARGE_POINT if points > _LARGE else 1.0)
