@@ -125,6 +125,29 @@ def test_results_can_be_written_to_and_share_no_memory(model):
     assert not np.shares_memory(first, second)
 
 
+def test_outputs_are_written_where_the_last_ones_were_once_nobody_holds_them(model):
+    x, _ = blobs(10)
+    program = model.program("predict", x.shape[1:])
+
+    def outputs(images):
+        runner = native.executable(program, len(images))
+        return runner.run({"input": np.asarray(images, np.float32)})[program.output]
+
+    held = outputs(x)
+    before, part = held.copy(), held[2:5, 1:]  # a view of what was returned holds it, too
+    place = held.ctypes.data
+    for _ in range(3):
+        assert outputs(x + 1).ctypes.data != place
+    np.testing.assert_array_equal(held, before)
+    del held
+    assert outputs(x + 1).ctypes.data != place
+    np.testing.assert_array_equal(part, before[2:5, 1:])
+    last = outputs(x)
+    place = last.ctypes.data
+    del last
+    assert outputs(x).ctypes.data == place
+
+
 def test_a_model_that_only_reshapes():
     model = Sequential([layers.Input((2, 3)), layers.Flatten()])
     x = np.arange(12.0).reshape(2, 2, 3)
