@@ -10,9 +10,10 @@ namespace convlet {
 namespace {
 
 // Of a thread for the slots of some tiles at a time: weights are read once for each band, and the sums
-// of a kernel gradient go back once for each. Where weights outgrow the caches, bands do, too: 384 to
-// 384 channels at 13 x 13, 21 MB, took 36 ms with bands of 3 MB, 24 with 12.
-constexpr int64_t BAND_BYTES = 3 << 20;
+// of a kernel gradient go back once for each. Small ones stay in the L2 cache, 64 to 64 channels at
+// 512 x 512 take 2.2 ns an output instead of 2.4 with 3 MB. Where weights outgrow the caches, bands do,
+// too: 384 to 384 channels at 13 x 13, 21 MB, took 36 ms with bands of 3 MB, 24 with 12.
+constexpr int64_t BAND_BYTES = 512 << 10;
 constexpr int64_t LARGEST_BAND_BYTES = 12 << 20;
 constexpr int64_t GRADIENT_BAND_BYTES = 6 << 20;
 constexpr int64_t SUM_BYTES = 4 << 20;  // of those sums

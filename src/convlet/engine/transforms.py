@@ -72,7 +72,7 @@ _PRODUCT = 1.1
 _READ_WEIGHT = ((1 << 19, 1.0), (1 << 21, 4.5), (math.inf, 30.0))
 _WRITE_WEIGHT = 20.0
 # Of the slots that a thread keeps at a time, as in native/transformed.cpp.
-_BAND_FLOATS, _MOST_BAND_FLOATS, _GRADIENT_BAND_FLOATS = 3 << 18, 12 << 18, 6 << 18
+_BAND_FLOATS, _MOST_BAND_FLOATS, _GRADIENT_BAND_FLOATS = 1 << 17, 12 << 18, 6 << 18
 
 
 def tile_for(
