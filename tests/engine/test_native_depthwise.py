@@ -63,6 +63,18 @@ def test_any_window(table, channels, bias, activation, pool, images, instruction
 
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 @pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("width", [*range(5, 14), 19, 23])
+@pytest.mark.parametrize("taps", [1, 2, 3, 5, 6])
+def test_outputs_side_by_side(taps, width, lanes, instruction_set):
+    for padding, stride in (("same", 1), ("valid", 1), ("same", (1, 2)), ("same", (2, 1))):
+        if padding == "same" or width >= taps:
+            table = tap_table((4, width), (2, taps), stride, padding)
+            program = depthwise(table, 5, activation="relu")
+            assert_equal(program, integer_feeds(program, 3), instruction_set, lanes)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("channels", [2, 4, 5, 8, 9, 15, 16, 17, 33])
 def test_channels_below_at_and_above_a_vector(channels, lanes, instruction_set):
     program = depthwise(tap_table((6, 11), (3, 3), 1, "same"), channels)
