@@ -1,4 +1,4 @@
-// What happens in the slots of fourier.hpp: products of matrices, and sums of products over tiles and
+// What happens in the slots of transformed tiles: products of matrices, and sums of products over tiles and
 // images.
 #pragma once
 
@@ -130,7 +130,7 @@ INLINE OuterInSlot outer_in_slot_function(int64_t i, int64_t v) {
 static void slot_outer(const SlotProduct& a, const float* x, const float* delta,
                           float* gradient) {
     const Tiles rows((a.rows + WIDTH - 1) / WIDTH, OUTER_VECTORS);
-    const Tiles channels(a.channels, rows.tiles == 1 && rows.size(0) == 1 ? 2 * OUTER_VALUES : OUTER_VALUES);
+    const Tiles channels(a.channels, a.rows <= WIDTH ? 2 * OUTER_VALUES : OUTER_VALUES);
     for (int64_t s = 0; s < a.slots; ++s)
         for (int64_t r = 0; r < rows.tiles; ++r)
             for (int64_t c = 0; c < channels.tiles; ++c)
