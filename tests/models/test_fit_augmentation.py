@@ -14,6 +14,7 @@ from convlet.augmentation import (
     RandomRotation,
     RandomTranslation,
 )
+from convlet.models import distortion
 from networks import blobs, small_network
 
 X, Y = blobs(96)
@@ -57,6 +58,44 @@ def test_samples_of_training_are_distorted_and_those_of_validation_are_not(shuff
         assert sorted(numbers) == list(range(72))
         assert (list(numbers) == list(range(72))) is not shuffle
     np.testing.assert_array_equal(recorder.seen[0], X[recorder.numbers[0]].astype(np.float32))
+
+
+class ZerosBySample(Recorder):
+    by_sample = True
+
+
+def test_small_batches_are_distorted_several_at_once_where_no_sample_depends_on_others():
+    recorder, model = ZerosBySample(), compiled()
+    model.fit(X, Y, batch_size=32, epochs=2, verbose=0, augmentation=recorder)
+    assert [len(numbers) for numbers in recorder.numbers] == [96] * 2
+    assert all(sorted(numbers) == list(range(96)) for numbers in recorder.numbers)
+
+
+def test_batches_distorted_at_once_or_one_by_one_give_the_same_bits(monkeypatch):
+    def trained():
+        model = compiled()
+        model.fit(X, Y, batch_size=7, epochs=2, verbose=0, augmentation=DISTORT)
+        return model.get_weights()
+
+    at_once = trained()
+    monkeypatch.setattr(distortion, "_AT_ONCE", 1)
+    assert same(at_once, trained())
+
+
+def test_batches_of_several_sizes_are_distorted_apart():
+    class Sizes(utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return np.ones((3, 6 + index // 2, 6, 1), np.float32), np.zeros((3, 1))
+
+    model = Sequential([Input((None, None, 1)), layers.Conv2D(1, 3)])
+    model.add(layers.GlobalAveragePooling2D())
+    model.compile("sgd", "mse")
+    recorder = ZerosBySample()
+    model.fit(Sizes(), verbose=0, shuffle=False, augmentation=recorder)
+    assert [x.shape for x in recorder.seen] == [(6, 6, 6, 1), (6, 7, 6, 1)]
 
 
 def test_training_sees_what_the_augmentation_gives():

@@ -127,10 +127,14 @@ class Augmentation(Configurable):
         The samples' number of axes besides channels; None for any.
     mixes : bool
         Whether targets are changed, too.
+    by_sample : bool
+        Whether what becomes of a sample depends on itself and its number alone, not on the others
+        of its batch: then `Model.fit` distorts several small batches in one go.
     """
 
     rank: int | None = 2
     mixes = False
+    by_sample = False
 
     def __init__(self, seed: int | None = None) -> None:
         owner = type(self).__name__
@@ -228,6 +232,7 @@ class Geometric(Augmentation):
     """An operation that moves pixels: by a matrix for each image, or by a displacement field."""
 
     displaces = False
+    by_sample = True
 
     def border(self) -> Border | None:
         """Return how places beyond the border are read; None if it does not matter."""

@@ -66,6 +66,11 @@ class Pipeline(Augmentation):
         """Whether targets are changed, too."""
         return any(layer.mixes for layer in self.layers)
 
+    @property
+    def by_sample(self) -> bool:  # type: ignore[override]
+        """Whether what becomes of a sample depends on itself and its number alone."""
+        return all(layer.by_sample for layer in self.layers)
+
     def steps(self) -> list[Augmentation]:
         """Return the operations, those of pipelines inside one by one."""
         return [step for layer in self.layers for step in layer.steps()]

@@ -66,6 +66,7 @@ class RandomBrightness(Augmentation):
     """
 
     rank = None
+    by_sample = True
 
     def __init__(
         self, factor: float | Range, value_range: Range = (0, 255), seed: int | None = None
@@ -103,6 +104,7 @@ class RandomContrast(Augmentation):
     """
 
     rank = None
+    by_sample = True
 
     def __init__(
         self, factor: float | Range, value_range: Range = (0, 255), seed: int | None = None
@@ -145,6 +147,7 @@ class RandomGain(Augmentation):
     """
 
     rank = None
+    by_sample = True
 
     def __init__(self, decibels: float | Range, seed: int | None = None) -> None:
         super().__init__(seed)
@@ -176,6 +179,7 @@ class GaussianNoise(Augmentation):
     """
 
     rank = None
+    by_sample = True
 
     def __init__(self, stddev: float | Range, seed: int | None = None) -> None:
         super().__init__(seed)
@@ -216,6 +220,8 @@ class RandomErasing(Augmentation):
     -----
     Source: Zhong et al., *Random erasing data augmentation*, 2017.
     """
+
+    by_sample = True
 
     def __init__(
         self,
