@@ -74,7 +74,8 @@ def distorted(
     """Return the batches of the epoch that has begun, distorted.
 
     Small ones several at a time, where no sample depends on the others of its batch: calling the
-    core's threads takes as long as 30 images of 28 x 28.
+    core's threads takes as long as 60 images of 28 x 28. With five distortions an epoch of LeNet in
+    batches of 32 took 1.22 times one without, now 1.06.
     """
     if augmentation is None:
         yield from batches
