@@ -25,7 +25,14 @@ _plans_lock = threading.Lock()
 
 Arrays = dict[str, np.ndarray]
 
-_REFERENCES_OF_OUR_OWN = 3  # to a kept array: the dictionary's, the function's, getrefcount's
+
+def _references(kept: Arrays, name: str) -> int:
+    array = kept[name]
+    return sys.getrefcount(array)
+
+
+# Those that counting makes and the dictionary's: how many that is depends on Python's version.
+_REFERENCES_OF_OUR_OWN = _references({"": np.empty(0)}, "")
 
 
 class NativeProgram:
@@ -122,9 +129,8 @@ class NativeProgram:
         Fresh memory comes from the system page by page: 100 MB of outputs took 20 to 100 ms. Of
         gradients it is given back, since it would be held through the forward pass.
         """
-        kept = self._kept.get(name)
-        if kept is not None and sys.getrefcount(kept) == _REFERENCES_OF_OUR_OWN:
-            return kept
+        if name in self._kept and _references(self._kept, name) == _REFERENCES_OF_OUR_OWN:
+            return self._kept[name]
         array = np.empty(self._shape(name), np.float32)
         if self._program.buffers[name].per_image:
             self._kept[name] = array

@@ -179,12 +179,12 @@ def transform_cost(
     transforms = lanes * tiles * points * point * (phases * channels + of_delta * filters)
     products = lanes * tiles * weights * _PRODUCT
     of_kernel = phases * channels * filters * points * point
-    most = min(max(weights // 2, _BAND_FLOATS), _MOST_BAND_FLOATS)
-    most = _GRADIENT_BAND_FLOATS if is_kernel_gradient else most
-    bands = -(-tiles // max(1, most // (lanes * tile.slots * (phases * channels + filters))))
+    band = min(max(weights // 2, _BAND_FLOATS), _MOST_BAND_FLOATS)
+    band = _GRADIENT_BAND_FLOATS if is_kernel_gradient else band
+    bands = -(-tiles // max(1, band // (lanes * tile.slots * (phases * channels + filters))))
     if is_kernel_gradient:  # the sums go back once for each band
         return transforms + products + bands * of_kernel
-    reading = next(cost for most, cost in _READ_WEIGHT if weights <= most)
+    reading = next(cost for limit, cost in _READ_WEIGHT if weights <= limit)
     if program.backward:  # the kernel is a new one in each step
         if weights > _READ_WEIGHT[1][0]:
             of_kernel += _WRITE_WEIGHT * weights
