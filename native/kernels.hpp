@@ -195,6 +195,7 @@ struct Pooling {
     int winner_bytes;
     const float* counts;  // average: how many positions each window holds
     float sharpness;      // log-sum-exp
+    const Gather* apart;  // gradients: the windows themselves, if no input is in two of them
 };
 
 // Random draws for the outputs of a pooling: the run's seed and step, and whose they are.

@@ -151,7 +151,7 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
     const bool in_rows = !local && !by_rows && shape.channels <= FEW_CHANNELS;
     const auto sets = local ? taps.sets_of_outputs()
                             : taps.sets(in_rows || shape.groups == 1, in_rows);
-    const Table spread = unpool ? unpool->gather(true, true) : nullptr;
+    const Table spread = unpool ? unpool->gather(true, false) : nullptr;
     const Table outputs = taps.gather(false, shape.groups == 1);
     const Gather table = outputs->view();
     const int64_t row = shape.groups * shape.rows * plan.lanes();

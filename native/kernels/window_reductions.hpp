@@ -28,15 +28,11 @@ template <class Slope>
 INLINE void slopes_of_windows(const Pooling& a, const float* delta, const float* x, const float* y,
                               float* x_delta, Share share, Slope slope) {
     const int64_t row = a.channels * a.lanes;
-    for_chunks(share_of(a.table.outputs, share), row, [&](int64_t p, int64_t begin, int64_t end) {
-        sum_of_taps(a.table, p, x_delta + p * row, begin, end,
-                    [&](int64_t window, int64_t i, auto part) {
-                        const Vector known = part.read(x + p * row + i);
-                        const int64_t place = window * row + i;
-                        const Vector reduced = part.read(y + place);
-                        return part.read(delta + place) *
-                               slope(window, known, reduced, place, part);
-                    });
+    sum_over_windows(a, x_delta, share, [&](int64_t window, int64_t input, int64_t i, auto part) {
+        const int64_t place = window * row + i;
+        const Vector slope_there =
+            slope(window, part.read(x + input), part.read(y + place), place, part);
+        return part.read(delta + place) * slope_there;
     });
 }
 
@@ -114,6 +110,8 @@ INLINE Vector weight_of(Vector x, Vector largest) {
     return choose(x > 0.0f, weight, Vector{});
 }
 
+constexpr int64_t DRAWN_AT_ONCE = 1024;
+
 // Numbers from 0 to below 1 for the floats `begin` up to `end` of an output, [channel][lane]. Four
 // units share a counter, as with dropout.
 static void draw(const Pooling& a, const Draws& draws, int64_t output, int64_t begin, int64_t end,
@@ -138,14 +136,15 @@ static void stochastic_pool_of(const Pooling& a, const Draws& draws, const float
                                Share share) {
     const int64_t row = a.channels * a.lanes;
     const int32_t nobody = (int32_t)a.table.taps;
-    float uniform[CHUNK];
+    float uniform[DRAWN_AT_ONCE];
     const Range mine = share_of(a.table.outputs, share);
     for_windows(a, x, mine, [&](int64_t o, int64_t i, auto part, auto taps) {
-        if (i % CHUNK == 0) draw(a, draws, o, i, i + CHUNK < row ? i + CHUNK : row, uniform);
+        const int64_t last = i + DRAWN_AT_ONCE < row ? i + DRAWN_AT_ONCE : row;
+        if (i % DRAWN_AT_ONCE == 0) draw(a, draws, o, i, last, uniform);
         const Vector largest = largest_of(taps, 0.0f);
         Vector total = {}, so_far = {};
         taps([&](Vector value, int32_t) { total += weight_of(value, largest); });
-        const Vector threshold = part.read(uniform + i % CHUNK) * total;
+        const Vector threshold = part.read(uniform + i % DRAWN_AT_ONCE) * total;
         Vector chosen = choose(largest == largest, Vector{}, largest);
         Integers winner = Integers{} + nobody;
         taps([&](Vector value, int32_t tap) {

@@ -75,6 +75,27 @@ def test_gradients_of_means_through_windows_of_a_power_of_two(window, lanes, ins
     check("average_pool", table, 5, 17, instruction_set, lanes)
 
 
+WINDOWS_APART = [
+    ((9,), (2,), (2,)),
+    ((7,), (1,), (3,)),
+    ((83,), (40,), (40,)),
+    ((5, 7), (2, 2), (2, 2)),
+    ((8, 9), (2, 3), (3, 4)),
+    ((7, 7), (3, 3), (3, 3)),
+    ((5, 4, 6), (2, 2, 2), (2, 2, 2)),
+]
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("operator", ["max_pool", "sum_pool"])
+@pytest.mark.parametrize(("grid", "window", "strides"), WINDOWS_APART)
+def test_windows_that_do_not_overlap(grid, window, strides, operator, lanes, instruction_set):
+    """Each writes the gradients of its inputs; those between and behind windows get zeros."""
+    table = tap_table(grid, window, strides=strides, dilation_rate=1)
+    check(operator, table, 37, 17, instruction_set, lanes)
+
+
 # --- what is special about a maximum ---
 
 
