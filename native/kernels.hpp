@@ -26,6 +26,11 @@ struct Run {
     int32_t tap, offset, taps;
 };
 
+// Outputs of one pattern at equal distances, as their windows are: number `place` on in `order`.
+struct Line {
+    int32_t place, length, output, output_step, base, base_step;
+};
+
 // For each output position, the positions it reads and the taps it reads them through: the runs
 // `first_run[p] .. first_run[p + 1]` of its pattern p = pattern[output].
 struct Gather {
@@ -38,6 +43,9 @@ struct Gather {
     int64_t patterns;
     const int32_t* order;
     const int32_t* first_output;
+    // the same, cut into lines
+    const Line* lines;
+    const int32_t* first_line;
 };
 
 // Taps that are met by the same outputs, and those outputs with the position where the window's

@@ -10,7 +10,7 @@
 namespace convlet {
 
 double operations_of(const Plan& plan, const TapTable& table, const KernelShape& shape) {
-    const int64_t meetings = table.gather(false, shape.groups == 1)->meetings();
+    const int64_t meetings = table.gather(false, shape.merges())->meetings();
     return 2.0 * meetings * shape.groups * shape.channels * shape.rows * plan.images();
 }
 
@@ -91,15 +91,14 @@ void store_images(Plan& plan, std::string name, int x, int slot, int64_t size) {
 
 int pack_kernel(Plan& plan, std::string name, int slot, const TapTable& table,
                 const KernelShape& shape, bool transposed) {
-    const int64_t outputs = table.gather(transposed, shape.groups == 1)->view().outputs;
+    const int64_t outputs = table.gather(transposed, shape.merges())->view().outputs;
     const int64_t rows = transposed ? shape.channels : shape.rows;
     const int64_t length = shape.taps * (transposed ? shape.rows : shape.channels);
     const Layout layout(plan.kernels(), plan.lanes(), outputs, rows, length);
     const int memory = plan.add_memory(shape.groups * layout.padded_rows() * length);
-    const bool depthwise = shape.groups > 1 && shape.channels == 1 && shape.rows == 1;
     plan.add(std::move(name), 0, [=](const Call& call) {
         const float* kernel = call.slot(slot);
-        if (depthwise) {
+        if (shape.is_depthwise()) {
             if (call.share.part == 0)
                 pack_depthwise(shape, transposed, kernel, call.plan.memory(memory));
             return;
@@ -120,7 +119,7 @@ int pack_kernel(Plan& plan, std::string name, int slot, const TapTable& table,
 
 void convolution(Plan& plan, std::string name, const TapTable& taps, const KernelShape& shape,
                  bool transposed, int weights, int x, int y, const FusedWithConvolution& fused) {
-    const Table table = taps.gather(transposed, shape.groups == 1);
+    const Table table = taps.gather(transposed, shape.merges());
     const Table pool = fused.pool ? fused.pool->gather(false, true) : nullptr;
     Convolution a{};
     a.lanes = plan.lanes();
@@ -152,7 +151,7 @@ void kernel_gradient(Plan& plan, std::string name, const TapTable& taps, const K
     const auto sets = local ? taps.sets_of_outputs()
                             : taps.sets(in_rows || shape.groups == 1, in_rows);
     const Table spread = unpool ? unpool->gather(true, false) : nullptr;
-    const Table outputs = taps.gather(false, shape.groups == 1);
+    const Table outputs = taps.gather(false, shape.merges());
     const Gather table = outputs->view();
     const int64_t row = shape.groups * shape.rows * plan.lanes();
     KernelGradient a{};

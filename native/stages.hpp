@@ -16,6 +16,10 @@ namespace convlet {
 // Sizes of a kernel: channels that are read and rows that are made, by one group.
 struct KernelShape {
     int64_t taps, groups, channels, rows;
+
+    bool is_depthwise() const { return groups > 1 && channels == 1 && rows == 1; }
+    // Whether taps that read neighbouring positions read neighbouring weights, too.
+    bool merges() const { return groups == 1 || is_depthwise(); }
 };
 
 // images <-> blocks; `size` floats an image. Lanes without an image are zero, as gradients must be,

@@ -141,12 +141,40 @@ GatherTable::GatherTable(const std::vector<Axis>& axes, bool transposed, bool me
         pattern_.push_back(static_cast<int32_t>(pattern));
         base_.push_back(static_cast<int32_t>(base));
     });
+    sort_outputs();
+    cut_into_lines();
+}
+
+void GatherTable::sort_outputs() {
     for (size_t o = 0; o < pattern_.size(); ++o) order_.push_back(static_cast<int32_t>(o));
     std::stable_sort(order_.begin(), order_.end(),
                      [&](int32_t a, int32_t b) { return pattern_[a] < pattern_[b]; });
     first_output_.assign(first_run_.size(), 0);
     for (const int32_t pattern : pattern_) ++first_output_[pattern + 1];
     for (size_t p = 1; p < first_output_.size(); ++p) first_output_[p] += first_output_[p - 1];
+}
+
+void GatherTable::cut_into_lines() {
+    for (size_t p = 0; p + 1 < first_output_.size(); ++p) {
+        first_line_.push_back(static_cast<int32_t>(lines_.size()));
+        for (int32_t place = first_output_[p]; place < first_output_[p + 1];) {
+            const int32_t o = order_[place], behind = first_output_[p + 1] - place;
+            Line line = {place, 1, o, 1, base_[o], 1};
+            for (; line.length < behind; ++line.length) {
+                const int32_t next = order_[place + line.length];
+                if (line.length == 1) {
+                    line.output_step = next - o;
+                    line.base_step = base_[next] - base_[o];
+                }
+                if (next != o + line.length * line.output_step ||
+                    base_[next] != base_[o] + line.length * line.base_step)
+                    break;
+            }
+            lines_.push_back(line);
+            place += line.length;
+        }
+    }
+    first_line_.push_back(static_cast<int32_t>(lines_.size()));
 }
 
 Gather GatherTable::view() const {
@@ -159,7 +187,9 @@ Gather GatherTable::view() const {
             runs_.data(),
             static_cast<int64_t>(first_run_.size()) - 1,
             order_.data(),
-            first_output_.data()};
+            first_output_.data(),
+            lines_.data(),
+            first_line_.data()};
 }
 
 int64_t GatherTable::meetings() const {

@@ -46,9 +46,13 @@ public:
     int64_t meetings() const;
 
 private:
+    void sort_outputs();
+    void cut_into_lines();
+
     int64_t inputs_ = 1, taps_ = 1;
-    std::vector<int32_t> pattern_, base_, first_run_, order_, first_output_;
+    std::vector<int32_t> pattern_, base_, first_run_, order_, first_output_, first_line_;
     std::vector<Run> runs_;
+    std::vector<Line> lines_;
 };
 
 // The first of some outputs along an axis, and the one behind the last.

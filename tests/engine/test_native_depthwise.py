@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convlet import config
 from convlet.engine import fusion
 from convlet.ops import tap_table, transposed_tap_table
 from native_runs import (
@@ -74,6 +75,24 @@ def test_outputs_side_by_side(taps, width, lanes, instruction_set):
 
 
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("lanes", [1, 16])
+@pytest.mark.parametrize("width", [*range(3, 9), 12, 13, 14])
+@pytest.mark.parametrize("strides", [1, 2, (1, 2), (2, 1), 3])
+def test_windows_of_3_by_3(strides, width, lanes, instruction_set):
+    """These go down the image with rows of sums in registers; heights begin at one row of them."""
+    for height in (3, 4, 5, 6, 9):
+        for padding in ("same", "valid"):
+            table = tap_table((height, width), (3, 3), strides, padding)
+            program = depthwise(table, 5, activation="relu")
+            assert_equal(program, integer_feeds(program, 3), instruction_set, lanes)
+
+
+def test_windows_of_3_by_3_on_an_image_larger_than_the_cache():
+    program = depthwise(tap_table((150, 151), (3, 3), 1, "same"), 50)
+    assert_equal(program, integer_feeds(program, 1), BEST, 1)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("channels", [2, 4, 5, 8, 9, 15, 16, 17, 33])
 def test_channels_below_at_and_above_a_vector(channels, lanes, instruction_set):
@@ -137,3 +156,24 @@ def test_the_bits_of_an_image_do_not_depend_on_its_batch():
     together = prediction(images, 32)
     for count, lanes in ((1, 1), (5, 1), (16, 16), (33, 16)):
         np.testing.assert_array_equal(prediction(images[:count], lanes), together[:count])
+
+
+@pytest.fixture
+def threads():
+    before = config.threads()
+    yield
+    config.set_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+def test_an_image_that_threads_cut_in_the_middle_of_its_lines_has_the_same_bits():
+    program = depthwise(tap_table((11, 13), (3, 3), 1, "same"), 20, activation="relu")
+    feeds = integer_feeds(program, 1)
+    feeds["input"] = np.random.default_rng(0).normal(size=(1, 11, 13, 2)).astype(np.float32)
+    results = []
+    for count in (1, 2, 3, 4):
+        config.set_threads(count)
+        results.append(run_natively(program, feeds, BEST, 1))
+    for others in results[1:]:
+        for name, result in results[0].items():
+            np.testing.assert_array_equal(others[name], result)
