@@ -326,8 +326,7 @@ struct Kernels {
                                int64_t slot_step, int64_t floats, float scale, float* gradient,
                                int64_t step);
     void (*slot_product)(const SlotProduct&, const float* weights, const float* x, float* y);
-    void (*slot_outer)(const SlotProduct&, const float* x, const float* delta,
-                          float* gradient);
+    void (*slot_outer)(const SlotProduct&, const float* x, const float* delta, float* gradient);
 
     void (*bias_gradient)(const float* delta, int64_t positions, int64_t channels, int64_t lanes,
                           float* gradient, Share);

@@ -170,7 +170,7 @@ INLINE void read_product(SlotReader& slots, Vector* re, Vector* im) {
 // What happens to the lines of an axis of N points; as `WinogradForward` and `WinogradBack`.
 template <int N>
 struct Fourier {
-    static constexpr int POINTS = N, READS = N;
+    static constexpr int POINTS = N, READS = N, LONG = 16;
 
     // The real frequencies of a line of reals lie where its points were; the imaginary parts from N/2 on.
     template <class Source>
@@ -217,8 +217,18 @@ struct Fourier {
         complex_inverse<N>(re, im, x, y);
     }
 
+    // Not inlined where they are long: in a loop, GCC keeps the addresses of all slots on the stack.
     template <class Source>
     INLINE_MEMBER void reals_to_slots(const Source& source, SlotWriter& slots) {
+        if constexpr (N < LONG) short_reals_to_slots(source, slots);
+        else long_reals_to_slots(source, slots);
+    }
+    template <class Source>
+    static __attribute__((noinline)) void long_reals_to_slots(Source source, SlotWriter& slots) {
+        short_reals_to_slots(source, slots);
+    }
+    template <class Source>
+    INLINE_MEMBER static void short_reals_to_slots(const Source& source, SlotWriter& slots) {
         Vector re[N / 2 + 1], im[N / 2 + 1];
         real_transform<N>(source, re, im);
         slots.write(re[0]);
@@ -229,6 +239,15 @@ struct Fourier {
 
     template <class Sink>
     INLINE_MEMBER void reals_from_slots(SlotReader& slots, const Sink& sink) {
+        if constexpr (N < LONG) short_reals_from_slots(slots, sink);
+        else long_reals_from_slots(slots, sink);
+    }
+    template <class Sink>
+    static __attribute__((noinline)) void long_reals_from_slots(SlotReader& slots, Sink sink) {
+        short_reals_from_slots(slots, sink);
+    }
+    template <class Sink>
+    INLINE_MEMBER static void short_reals_from_slots(SlotReader& slots, const Sink& sink) {
         Vector re[N / 2 + 1], im[N / 2 + 1];
         re[0] = slots.read();
         if constexpr (N > 1) re[N / 2] = slots.read();

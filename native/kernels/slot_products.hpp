@@ -13,6 +13,18 @@ static void product_of_lanes(const SlotProduct& a, const float* weights, const f
         for (int v = 0; v < V; ++v) store(y + m * a.lanes + v * WIDTH, sums[m][v]);
 }
 
+// One row of M tiles: where rows are few, one alone would wait for its own sums.
+template <int M>
+static void product_of_tiles(const SlotProduct& a, const float* weights, const float* x, float* y) {
+    Vector sums[M] = {};
+    for (int64_t k = 0; k < a.channels; ++k, weights += a.weight_step, x += a.lanes) {
+        const Vector weight = broadcast(*weights);
+        for (int m = 0; m < M; ++m)
+            sums[m] = multiply_add(weight, load(x + m * a.x_step), sums[m]);
+    }
+    for (int m = 0; m < M; ++m) store(y + m * a.y_step, sums[m]);
+}
+
 template <int M, int V>
 static void product_of_rows(const SlotProduct& a, const float* weights, const float* x,
                             float* y) {
@@ -52,6 +64,22 @@ INLINE ProductFunction product_of_rows_function(int64_t m, int64_t v) {
     return nullptr;
 }
 
+constexpr int SUMS_IN_FLIGHT = 8;  // that keep the multiply-adds busy, each of which takes 4 cycles
+
+static void product_of_few_rows(const SlotProduct& a, const float* weights, const float* x,
+                                float* y) {
+    const Tiles tiles(a.tiles, SUMS_IN_FLIGHT);
+    for (int64_t t = 0; t < tiles.tiles; ++t)
+        with_count<SUMS_IN_FLIGHT>(tiles.size(t), [&](auto count) {
+            for (int64_t row = 0; row < a.rows; ++row)
+                for (int64_t lane = 0; lane < a.lanes; lane += WIDTH)
+                    product_of_tiles<count.count>(a, weights + row,
+                                                  x + tiles.first(t) * a.x_step + lane,
+                                                  y + tiles.first(t) * a.y_step + row * a.lanes +
+                                                      lane);
+        });
+}
+
 // One slot: y[tile][row] = sum over channels of weights[channel][row] * x[tile][channel], the last
 // index of x and y being the lane.
 static void product_in_slot(const SlotProduct& a, const float* weights, const float* x,
@@ -67,6 +95,7 @@ static void product_in_slot(const SlotProduct& a, const float* weights, const fl
         return;
     }
     const int64_t vectors = vectors_of_lanes(a.lanes), at_once = vectors * WIDTH;
+    if (a.rows * vectors < SUMS_IN_FLIGHT) return product_of_few_rows(a, weights, x, y);
     const Tiles rows(a.rows, rows_per_tile(a.lanes, 0));
     for (int64_t r = 0; r < rows.tiles; ++r) {
         const int64_t m = rows.size(r);

@@ -30,6 +30,13 @@ struct InMemory {
         return count >= WIDTH ? load(at + j * step) : read_part(at + j * step, count);
     }
 };
+// The first `count` points of a line, all of which exist, and whole vectors of them.
+alignas(64) static const float ZEROS[WIDTH] = {};
+struct FirstInMemory {
+    const float* at;
+    int64_t step, count;
+    INLINE_MEMBER Vector read(int j) const { return load(j < count ? at + j * step : ZEROS); }
+};
 struct WholeInMemory {
     const float* at;
     int64_t step;
@@ -47,6 +54,14 @@ struct WrittenToMemory {
         if (residual) v += count >= WIDTH ? load(residual + place) : read_part(residual + place, count);
         if (count >= WIDTH) store(y + place, v);
         else write_part(y + place, v, count);
+    }
+};
+struct FirstToMemory {
+    float* at;
+    int64_t step, count;
+    Vector start;
+    INLINE_MEMBER void write(int j, Vector v) const {
+        if (j < count) store(at + j * step, v + start);
     }
 };
 struct AddedToMemory {
