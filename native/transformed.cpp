@@ -54,7 +54,6 @@ Tiling::Tiling(const std::vector<Axis>& given, const Transform& transform, bool 
     cut(axes, all);
     for (int a = 0; a < 3; ++a) {
         const int64_t taps = taps_of_phase(axes[a]), stride = axes[a].stride;
-        last_tap_.position[a] = axes[a].taps - 1 - stride * (taps - 1);
         tap_view_.step[a] = stride;
         tap_view_.size[a] = axes[a].taps;
         tap_view_.count[a] = taps;
@@ -175,22 +174,46 @@ TilePlaces Tiling::of_y(int64_t first, int64_t last) const {
     return {y_places_.data() + first, last - first, 1};
 }
 
-TilePlace Tiling::first_tap(int64_t phase, bool reversed) const {
-    TilePlace place = reversed ? last_tap_ : TilePlace{};
-    for (int a = 0; a < 3; ++a) place.position[a] += (reversed ? -1 : 1) * phases_[phase][a];
+TilePlace Tiling::first_tap(int64_t phase) const {
+    TilePlace place;
+    for (int a = 0; a < 3; ++a) place.position[a] = phases_[phase][a];
     return place;
+}
+
+TileView Tiling::kernel_tile() const {
+    TileView view = tap_view_;
+    for (int a = 0; a < 3; ++a) {
+        view.step[a] = 1;
+        view.size[a] = view.count[a];
+    }
+    return view;
+}
+
+int64_t Tiling::tap(int64_t n, int64_t phase) const {
+    int64_t number = 0, step = 1;
+    for (int a = 2; a >= 0; --a) {
+        const int64_t count = tap_view_.count[a], place = n % count;
+        const int64_t met = transposed_ ? count - 1 - place : place;  // backwards from the last one
+        const int64_t tap = phases_[phase][a] + met * tap_view_.step[a];
+        if (tap >= tap_view_.size[a]) return -1;
+        number += tap * step;
+        step *= tap_view_.size[a];
+        n /= count;
+    }
+    return number;
 }
 
 namespace {
 
-// A convolution of one group, or its way back, as products in slots.
+// A convolution of one group, or its way back, as products in slots. Phases are as channels where they
+// are read, as rows where they are written.
 struct Transformed {
     std::shared_ptr<const Tiling> tiles;
     TileGrid grid;
     int64_t lanes, width;
     int64_t phases_read, phases_written;  // one of them is 1
     int64_t channels, rows;               // of one phase
-    int64_t wide;                         // rows in whole registers
+    int64_t wide;                         // rows of all, in whole registers
 
     Transformed(const Plan& plan, const TapTable& table, const Transform& transform,
                 const KernelShape& shape, bool transposed)
@@ -202,14 +225,19 @@ struct Transformed {
           phases_written(transposed ? tiles->phases() : 1),
           channels(transposed ? shape.rows : shape.channels),
           rows(transposed ? shape.channels : shape.rows),
-          wide(rounded_up(rows, width)) {}
+          wide(rounded_up(phases_written * rows, width)) {}
     // Of what comes back.
     float scale() const {
         return grid.is_fourier ? 1.0f / static_cast<float>(grid.points) : 1.0f;
     }
     int64_t all_channels() const { return phases_read * channels; }
-    int64_t weights_of_phase() const { return grid.slots * slot_step(all_channels() * wide); }
-    int64_t floats_of_tile() const { return grid.slots * (all_channels() + wide) * lanes; }
+    int64_t all_rows() const { return phases_written * rows; }
+    // From tile to tile of what is written.
+    int64_t written() const { return lanes > 1 ? all_rows() * lanes : wide; }
+    int64_t weights() const { return grid.slots * slot_step(all_channels() * wide); }
+    int64_t floats_of_tile() const {
+        return grid.slots * (all_channels() * lanes + std::max(written(), wide));
+    }
     // Tiles whose slots a thread keeps at a time.
     int64_t band(int64_t bytes) const {
         const int64_t most = bytes / (4 * floats_of_tile());
@@ -221,7 +249,7 @@ struct Transformed {
 struct Part {
     int64_t first_tile, last_tile, first_row, last_row;
 
-    Part(const Transformed& f, const Share& share) : first_row(0), last_row(f.rows) {
+    Part(const Transformed& f, const Share& share) : first_row(0), last_row(f.all_rows()) {
         const int64_t tiles = f.tiles->tiles(), vectors = f.wide / f.width;
         const bool by_tiles = tiles >= share.parts;
         first_tile = by_tiles ? tiles * share.part / share.parts : 0;
@@ -229,8 +257,8 @@ struct Part {
         if (!by_tiles) rows_only(f, share, vectors);
     }
     void rows_only(const Transformed& f, const Share& share, int64_t vectors) {
-        first_row = std::min(f.rows, vectors * share.part / share.parts * f.width);
-        last_row = std::min(f.rows, vectors * (share.part + 1) / share.parts * f.width);
+        first_row = std::min(f.all_rows(), vectors * share.part / share.parts * f.width);
+        last_row = std::min(f.all_rows(), vectors * (share.part + 1) / share.parts * f.width);
     }
 };
 
@@ -261,7 +289,7 @@ void add_gradients(const Call& call, const Transformed& f, const Sums& s, const 
         a.channels = std::min(s.at_once, f.all_channels() - first);
         kernels.slot_outer(a, x_slots + first * f.lanes, delta_slots, sums);
         for (int64_t c = first; c < first + a.channels; ++c)
-            kernels.add_tile(f.grid, f.tiles->taps(), f.tiles->first_tap(c / f.channels, false),
+            kernels.add_tile(f.grid, f.tiles->taps(), f.tiles->first_tap(c / f.channels),
                              sums + (c - first) * f.wide, s.sum_slot, rows, scale,
                              gradient + c % f.channels * f.rows + s.first_row, step);
     }
@@ -297,81 +325,119 @@ void transform_tiles(const Call& call, const Transformed& f, int64_t first, int6
 
 }  // namespace
 
+namespace {
+
+// Lays out some channels of a kernel, [tap of a phase][channel][row]: taps that a phase has not are 0.
+void lay_out(const Transformed& f, bool transposed, const float* kernel, int64_t first_channel,
+             int64_t last_channel, float* laid_out) {
+    const TileView view = f.tiles->kernel_tile();
+    const int64_t taps = view.size[0] * view.size[1] * view.size[2];
+    const int64_t channel_step = transposed ? 1 : f.rows, row_step = transposed ? f.channels : 1;
+    const float scale = f.scale();
+    for (int64_t n = 0; n < taps; ++n)
+        for (int64_t phase = 0; phase < f.tiles->phases(); ++phase) {
+            const int64_t tap = f.tiles->tap(n, phase);
+            for (int64_t c = first_channel; c < last_channel; ++c) {
+                const float* from = kernel + tap * f.channels * f.rows + c * channel_step;
+                const int64_t channel = n * f.all_channels() + c + (transposed ? 0 : phase * f.channels);
+                float* to = laid_out + channel * f.wide + (transposed ? phase * f.rows : 0);
+                for (int64_t r = 0; r < f.rows; ++r) to[r] = tap < 0 ? 0 : scale * from[r * row_step];
+                std::fill(laid_out + channel * f.wide + f.all_rows(),
+                          laid_out + (channel + 1) * f.wide, 0.0f);
+            }
+        }
+}
+
+}  // namespace
+
 int transformed_kernel(Plan& plan, std::string name, int slot, const TapTable& table,
                    const Transform& transform, const KernelShape& shape, bool transposed) {
     const Transformed f(plan, table, transform, shape, transposed);
-    const int laid_out = plan.add_memory(shape.taps * f.channels * f.wide);
-    const int memory = plan.add_memory(f.phases_written * f.weights_of_phase());
+    const TileView view = f.tiles->kernel_tile();
+    const int64_t floats = f.all_channels() * f.wide;
+    const int laid_out = plan.add_memory(view.size[0] * view.size[1] * view.size[2] * floats);
+    const int memory = plan.add_memory(f.weights());
     plan.add(name + ": rows side by side", 0, [=](const Call& call) {
-        if (call.share.part) return;
-        float* weights = call.plan.memory(laid_out);
-        pack_tile(shape, transposed, call.slot(slot), 0, 0, f.rows, f.wide, weights);
-        const float scale = f.scale();
-        for (int64_t i = 0; i < shape.taps * f.channels * f.wide; ++i) weights[i] *= scale;
+        const Share& share = call.share;
+        lay_out(f, transposed, call.slot(slot), f.channels * share.part / share.parts,
+                f.channels * (share.part + 1) / share.parts, call.plan.memory(laid_out));
     });
     plan.add(std::move(name), 0, [=](const Call& call) {
-        const int64_t first = f.channels * call.share.part / call.share.parts * f.wide;
-        const int64_t last = f.channels * (call.share.part + 1) / call.share.parts * f.wide;
-        const int64_t phases = f.phases_read * f.phases_written;
-        const int64_t phase_step = transposed ? f.weights_of_phase() : f.channels * f.wide;
-        for (int64_t phase = 0; phase < phases; ++phase) {
-            const TilePlace taps = f.tiles->first_tap(phase, transposed);
-            call.plan.kernels().transform_tiles(
-                f.grid, f.tiles->taps(), {&taps, 1, 0}, TileRole::kernel,
-                call.plan.memory(laid_out) + first, f.channels * f.wide, last - first,
-                call.plan.memory(memory) + phase * phase_step + first, 0,
-                slot_step(f.all_channels() * f.wide));
-        }
+        const Share& share = call.share;
+        const int64_t first = f.all_channels() * share.part / share.parts * f.wide;
+        const int64_t last = f.all_channels() * (share.part + 1) / share.parts * f.wide;
+        const TilePlace taps = {};
+        call.plan.kernels().transform_tiles(f.grid, view, {&taps, 1, 0}, TileRole::kernel,
+                                            call.plan.memory(laid_out) + first, floats,
+                                            last - first, call.plan.memory(memory) + first, 0,
+                                            slot_step(floats));
     });
     plan.release_memory(laid_out);
     return memory;
 }
+
+namespace {
+
+// What a convolution writes, and what is done with it before.
+struct Written {
+    const float *bias, *residual;
+    const Activation& activation;
+    float* y;
+};
+
+// Those rows of a phase that are among some of all.
+void write_rows(const Call& call, const Transformed& f, const Written& w, int64_t first_tile,
+                int64_t last_tile, const Part& part, int64_t phase, const float* slots,
+                int64_t tile_step, int64_t slot) {
+    const int64_t first = std::max(part.first_row - phase * f.rows, int64_t{0});
+    const int64_t last = std::min(part.last_row - phase * f.rows, f.rows);
+    if (first >= last) return;
+    call.plan.kernels().write_tiles(
+        f.grid, f.tiles->writes(), f.tiles->written(first_tile, last_tile, phase),
+        slots + (phase * f.rows + first - part.first_row) * f.lanes, tile_step, slot,
+        (last - first) * f.lanes, f.lanes, w.bias ? w.bias + first : nullptr,
+        w.residual ? w.residual + first * f.lanes : nullptr, w.activation, w.y + first * f.lanes,
+        f.rows * f.lanes);
+}
+
+}  // namespace
 
 void transformed_convolution(Plan& plan, std::string name, const TapTable& table,
                          const Transform& transform, const KernelShape& shape,
                          bool transposed, int weights, int x, int y, int bias_slot, int residual,
                          const Activation& activation) {
     const Transformed f(plan, table, transform, shape, transposed);
-    const int64_t band = f.band(std::clamp(2 * f.phases_written * f.weights_of_phase(),
-                                           BAND_BYTES, LARGEST_BAND_BYTES));  // half the weights
+    const int64_t band = f.band(
+        std::clamp(2 * f.weights(), BAND_BYTES, LARGEST_BAND_BYTES));  // half the weights
     const int64_t x_slot = slot_step(band * f.all_channels() * f.lanes);
-    const int64_t y_slot = slot_step(band * f.wide * f.lanes);
+    const int64_t y_slot = slot_step(band * f.written());
     plan.need_scratch(4 * f.grid.slots * (x_slot + y_slot));
     plan.add(std::move(name), operations_of(plan, table, shape), [=](const Call& call) {
-        const Kernels& kernels = call.plan.kernels();
         float* x_slots = reinterpret_cast<float*>(call.scratch);
         float* y_slots = x_slots + f.grid.slots * x_slot;
-        const float* bias = call.slot(bias_slot);
-        const float* added = call.buffer(residual);
+        const Written written = {call.slot(bias_slot), call.buffer(residual), activation,
+                                 call.buffer(y)};
         const Part part(f, call.share);
-        const int64_t rows = part.last_row - part.first_row;
-        if (rows == 0) return;
-        const int64_t wide = rounded_up(rows, f.width);
+        SlotProduct a{};
+        a.slots = f.grid.slots;
+        a.lanes = f.lanes;
+        a.channels = f.all_channels();
+        a.rows = part.last_row - part.first_row;
+        a.weight_step = f.wide;
+        a.weight_slot = slot_step(f.all_channels() * f.wide);
+        a.x_step = f.all_channels() * f.lanes;
+        a.x_slot = x_slot;
+        a.y_step = f.lanes > 1 ? a.rows * f.lanes : rounded_up(a.rows, f.width);
+        a.y_slot = y_slot;
+        if (a.rows == 0) return;
         for (int64_t first = part.first_tile; first < part.last_tile; first += band) {
             const int64_t last = std::min(first + band, part.last_tile);
             transform_tiles(call, f, first, last, call.buffer(x), x_slots, x_slot);
-            SlotProduct a{};
-            a.slots = f.grid.slots;
             a.tiles = last - first;
-            a.lanes = f.lanes;
-            a.channels = f.all_channels();
-            a.rows = rows;
-            a.weight_step = f.wide;
-            a.weight_slot = slot_step(f.all_channels() * f.wide);
-            a.x_step = f.all_channels() * f.lanes;
-            a.x_slot = x_slot;
-            a.y_step = wide * f.lanes;
-            a.y_slot = y_slot;
-            for (int64_t phase = 0; phase < f.phases_written; ++phase) {
-                kernels.slot_product(
-                    a, call.plan.memory(weights) + phase * f.weights_of_phase() + part.first_row,
-                    x_slots, y_slots);
-                kernels.write_tiles(f.grid, f.tiles->writes(), f.tiles->written(first, last, phase),
-                                    y_slots, a.y_step, y_slot, rows * f.lanes, f.lanes,
-                                    bias ? bias + part.first_row : nullptr,
-                                    added ? added + part.first_row * f.lanes : nullptr, activation,
-                                    call.buffer(y) + part.first_row * f.lanes, f.rows * f.lanes);
-            }
+            call.plan.kernels().slot_product(a, call.plan.memory(weights) + part.first_row, x_slots,
+                                             y_slots);
+            for (int64_t phase = 0; phase < f.phases_written; ++phase)
+                write_rows(call, f, written, first, last, part, phase, y_slots, a.y_step, y_slot);
         }
     });
 }

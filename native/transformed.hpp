@@ -39,8 +39,11 @@ public:
     TilePlaces read(int64_t first, int64_t last, int64_t phase) const;
     TilePlaces written(int64_t first, int64_t last, int64_t phase) const;
     const TileView& taps() const { return tap_view_; }
-    // The taps of a phase; `reversed` as `pack_tile` leaves them for the way back.
-    TilePlace first_tap(int64_t phase, bool reversed) const;
+    // The taps of a phase lie from this one on; those of one phase may be fewer than of another.
+    TilePlace first_tap(int64_t phase) const;
+    TileView kernel_tile() const;
+    // Which tap number `n` of a phase is, in the order in which it is met, or -1 where there is none.
+    int64_t tap(int64_t n, int64_t phase) const;
 
 private:
     using Triple = std::array<int64_t, 3>;
@@ -57,7 +60,6 @@ private:
     TileView x_view_{}, y_view_{}, tap_view_{};
     std::vector<TilePlace> x_places_, y_places_;  // x has one for each phase
     std::vector<Triple> phases_;
-    TilePlace last_tap_{};  // of the last phase, reversed
 };
 
 // Transforms a kernel and returns the memory that holds it.

@@ -64,18 +64,6 @@ INLINE WindowGrid window_grid(const Gather& table, int64_t pattern) {
     return grid;
 }
 
-// The part of a line that is among some places.
-INLINE Line clipped(Line line, Range places) {
-    const int64_t end = line.place + line.length;
-    const auto last = (int32_t)(end < places.last ? end : places.last);
-    const int32_t skipped = line.place < places.first ? (int32_t)places.first - line.place : 0;
-    line.place += skipped;
-    line.length = last > line.place ? last - line.place : 0;
-    line.output += skipped * line.output_step;
-    line.base += skipped * line.base_step;
-    return line;
-}
-
 // How many lines, from the first on, lie below each other as the rows of their windows do.
 INLINE int64_t lines_below(const Line* lines, const Line* last, Range places, int64_t base_step) {
     const Line first = clipped(lines[0], places);

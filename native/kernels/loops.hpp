@@ -9,6 +9,18 @@ INLINE Range share_of(int64_t count, Share share) {
     return {count * share.part / share.parts, count * (share.part + 1) / share.parts};
 }
 
+// The part of a line that is among some places.
+INLINE Line clipped(Line line, Range places) {
+    const int64_t end = line.place + line.length;
+    const auto last = (int32_t)(end < places.last ? end : places.last);
+    const int32_t skipped = line.place < places.first ? (int32_t)places.first - line.place : 0;
+    line.place += skipped;
+    line.length = last > line.place ? last - line.place : 0;
+    line.output += skipped * line.output_step;
+    line.base += skipped * line.base_step;
+    return line;
+}
+
 // Calls body(place, part) for the vectors of the floats from `first` up to `last`: part.read(p) and
 // part.write(p, v) touch no more floats than are left.
 struct WholeVector {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convlet.engine import Buffer, Builder, fusion, reference
-from convlet.ops import TapTable
+from convlet.ops import TapTable, tap_table
 from native_runs import (
     BATCHES,
     BEST,
@@ -103,6 +103,18 @@ def test_any_number_of_channels(channels, lanes, instruction_set):
 
     program = program_of(behind_dense(network, channels), (5, 2))
     assert_equal(program, integer_feeds(program, 18), instruction_set, lanes)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("lanes", [16, 32])
+@pytest.mark.parametrize("few", [1, 2, 3, 4, 5, 6])
+def test_few_filters_or_channels_at_any_number_of_positions(few, lanes, instruction_set):
+    """So many outputs are summed at once as registers hold."""
+    for width in (1, 2, 5, 6, 7, 8, 9, 10, 16, 17):
+        for strides in (1, 2):
+            table = tap_table((3, width), (2, 3), strides, "same")
+            check(table, few, 2, 1, 3, instruction_set, lanes)
+            check(table, 2, few, 1, 3, instruction_set, lanes)
 
 
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)

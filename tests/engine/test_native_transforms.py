@@ -202,12 +202,15 @@ def setting(monkeypatch):
 
 
 @WAYS
+@pytest.mark.parametrize("images", [1, 17])
 @pytest.mark.parametrize("lanes", [1, 16])
-def test_the_number_of_threads_changes_no_bit(way, lanes, setting):
+def test_the_number_of_threads_changes_no_bit(way, lanes, images, setting):
     one_tile = program(tap_table((4, 4), (3, 3), padding="same"), 20, 37, way)
     many = program(tap_table((50, 20), (5, 5), padding="same"), 20, 37, way)
-    for by_fourier in (one_tile, many):
-        feeds = normal_feeds(by_fourier, 17)
+    phases = program(tap_table((7, 7), (5, 5), 2, padding="same"), 20, 37, way)
+    few_rows = program(tap_table((7, 7), (5, 5), (1, 2), padding="same"), 3, 37, way)
+    for by_fourier in (one_tile, many, phases, few_rows):
+        feeds = normal_feeds(by_fourier, images)
         results = []
         for threads in (1, 2, 3):
             setting("threads", threads)

@@ -19,6 +19,7 @@ _READ_WEIGHT = {True: 2.5, False: 10.0}  # that does not stay in the cache; one 
 _TILE_ROWS = 64  # of a tile of weights that all positions of an image go through, with one lane
 _CACHED_WEIGHTS = 1 << 18  # of a tile: 1 MB; larger ones come anew from memory
 _UNCACHED = 1.7
+_ONE_VECTOR = 1.2  # of rows, with one lane: six sums at once are few
 _BEGIN_RUN = 6.0  # a run of neighbouring products, with one lane, as if it had so many more
 _DEPTHWISE = {True: 3.0, False: 10.0}  # nothing is summed over channels: two loads a multiply-add
 _KERNEL_GRADIENT = {True: 1.05, False: 1.2}  # with one lane, and with several
@@ -50,6 +51,8 @@ def direct_cost(program: Program, instruction: Instruction, lanes: int, width: i
         is_transposed = operator == "conv_transpose" or operator.endswith("input_gradient")
         rows = channels if is_transposed else filters // groups
         work *= -(-rows // width) * width / rows
+        if rows <= width and not operator.endswith("kernel_gradient"):
+            work *= _ONE_VECTOR
         if operator == "conv":
             run = channels * (kernel[-3] if groups == 1 else 1)
             work *= 1 + _BEGIN_RUN / run

@@ -52,6 +52,7 @@ class Tile(NamedTuple):
 
 
 _OPERATORS = ("conv", "conv_transpose", "conv_input_gradient", "conv_kernel_gradient")
+_TRANSPOSED = ("conv_transpose", "conv_input_gradient")
 _FOURIER_POINTS = (4, 6, 8, 12, 16, 24, 32)  # of an axis: what transform_tiles.hpp has
 _MOST_ALONE = 64  # of the only axis
 _MOST_POINTS = 1024  # of a tile: TILE_BUFFER of native/kernels.hpp
@@ -67,6 +68,10 @@ _APART = 1.6  # times, where images side by side keep points apart,
 _APART_ALONE = 2.2  # also by Fourier transform of an only axis
 _BY_LANES = 2.0  # the transform of a delta that must be brought to images, times
 _PRODUCT = 1.1
+# With one lane:
+_BEGIN_PRODUCT = 2.0  # as if so many more channels were summed
+_GRADIENT_POINT = 1.6  # times, of several axes: a kernel gradient's slots are kept farther away
+_PART_POINT = 6.0  # more, where channels do not fill their vectors
 # For each band of tiles, up to so many weights: they stay in the L2 cache, in the L3 cache, or
 # nowhere. Those that stay nowhere are written to memory, too.
 _READ_WEIGHT = ((1 << 19, 1.0), (1 << 21, 4.5), (math.inf, 30.0))
@@ -144,7 +149,7 @@ def _tiles(is_fourier: bool, choices: Iterable[Iterable[int]]) -> list[Tile]:
 
 def tiles_of_image(instruction: Instruction, tile: Tile) -> int:
     """Return how many tiles an image is cut into."""
-    is_transposed = instruction.operator in ("conv_transpose", "conv_input_gradient")
+    is_transposed = instruction.operator in _TRANSPOSED
     count = 1
     for axis, points in zip(instruction.attributes["table"].axes, tile.points, strict=True):
         size, taps, stride, dilation, begin, outputs = native_axis(axis)
@@ -170,18 +175,29 @@ def transform_cost(
     *_, channels, filters = kernel_shape(program, instruction)
     phases = math.prod(native_axis(axis)[2] for axis in instruction.attributes["table"].axes)
     points, tiles = math.prod(tile.points), tiles_of_image(instruction, tile)
-    if lanes == 1:  # the last vector of channels may be cut
-        channels, filters = (-(-n // width) * width for n in (channels, filters))
-    weights = tile.slots * phases * channels * filters
-    point = _point_cost(tile, lanes)
+    is_transposed = instruction.operator in _TRANSPOSED
     is_kernel_gradient = instruction.operator == "conv_kernel_gradient"
+
+    def whole(numbers: int) -> int:  # with one lane, numbers side by side fill vectors
+        return -(-numbers // width) * width if lanes == 1 else numbers
+
+    # of phases, transforms are many, and products are one of all
+    read, rows = (filters, phases * channels) if is_transposed else (phases * channels, filters)
+    weights = tile.slots * read * whole(rows)
+    point = _point_cost(tile, lanes)
     of_delta = _BY_LANES if is_kernel_gradient and lanes > 1 else 1.0
-    transforms = lanes * tiles * points * point * (phases * channels + of_delta * filters)
+    transformed = phases * whole(channels) + of_delta * whole(filters)
     products = lanes * tiles * weights * _PRODUCT
-    of_kernel = phases * channels * filters * points * point
+    if lanes == 1:
+        products *= 1 + _BEGIN_PRODUCT / read
+        transformed *= _GRADIENT_POINT if is_kernel_gradient and len(tile.points) > 1 else 1.0
+        part = sum(n * whole(c) for n, c in ((phases, channels), (1, filters)) if c % width)
+        transformed += part * _PART_POINT / point
+    transforms = lanes * tiles * points * point * transformed
+    of_kernel = read * whole(rows) * points * point
     band = min(max(weights // 2, _BAND_FLOATS), _MOST_BAND_FLOATS)
     band = _GRADIENT_BAND_FLOATS if is_kernel_gradient else band
-    bands = -(-tiles // max(1, band // (lanes * tile.slots * (phases * channels + filters))))
+    bands = -(-tiles // max(1, band // (lanes * tile.slots * (read + whole(rows)))))
     if is_kernel_gradient:  # the sums go back once for each band
         return transforms + products + bands * of_kernel
     reading = next(cost for limit, cost in _READ_WEIGHT if weights <= limit)
