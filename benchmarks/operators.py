@@ -57,10 +57,8 @@ class Operator:
 
     @property
     def passes(self) -> tuple[str, ...]:
-        """Forward and the gradients that training computes: images get none."""
-        if self.kind.endswith("pool"):
-            return PASSES[:2]
-        return ("forward", "kernel") if self.family == "first layer" else PASSES
+        """Forward and the gradients: poolings have no kernel."""
+        return PASSES[:2] if self.kind.endswith("pool") else PASSES
 
     @property
     def title(self) -> str:
@@ -207,6 +205,7 @@ def _timed(console: Console, operator: Operator, workers: list[Worker], rounds: 
             {
                 "operator": operator.title,
                 "family": operator.family,
+                "reads_data": operator.channels <= 3 and not operator.kind.endswith("pool"),
                 "pass": name,
                 "flops": operator.flops,
                 "ours": medians[OURS],
@@ -254,7 +253,7 @@ def _summaries(figures: list[dict]) -> dict[str, list[dict]]:
     back = [figure for figure in figures if figure["pass"] != "forward"]
     return {
         "All": figures,
-        "First layers, kernel gradient": [f for f in back if f["family"] == "first layer"],
+        "First layers, gradients": [f for f in back if f["reads_data"]],
         "1-D": [f for f in figures if f["family"] == "1-D"],
         "Depthwise": [f for f in figures if f["family"] == "depthwise"],
         "Pooling, back": [f for f in back if f["family"] == "pooling"],
