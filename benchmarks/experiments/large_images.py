@@ -4,6 +4,7 @@
 
 A 3 x 3 convolution of 64 to 64 channels between other layers, in training, forward and both
 gradients: nanoseconds of the two threads for an output, and how many times the best of the row.
+The median of some rounds, each of which goes through all sizes.
 """
 
 import time
@@ -64,12 +65,17 @@ def seconds_of(size, batch, repeats):
 @click.command()
 @click.option("--batch", "batches", type=int, multiple=True, default=(4, 32))
 @click.option("--largest", type=int, default=512, help="Rows and columns.")
-def main(batches, largest):
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
+def main(batches, largest, rounds):
     """Print a table for each batch size."""
     sizes = [size for size in (32, 64, 128, 256, 512) if size <= largest]
     for batch in batches:
         print(f"batch {batch}".ljust(24) + "".join(f"{size:>7}²     " for size in sizes))
-        seconds = [seconds_of(size, batch, max(2, 256 // size * 8)) for size in sizes]
+        timed = [
+            [seconds_of(size, batch, max(2, 256 // size * 8)) for size in sizes]
+            for _ in range(rounds)
+        ]
+        seconds = np.median(timed, axis=0)
         for number, which in enumerate(PASSES):
             each = [
                 1e9 * of[number] / (batch * size * size * CHANNELS)

@@ -77,7 +77,8 @@ _PART_POINT = 6.0  # more, where channels do not fill their vectors
 _READ_WEIGHT = ((1 << 19, 1.0), (1 << 21, 4.5), (math.inf, 30.0))
 _WRITE_WEIGHT = 20.0
 # Of the slots that a thread keeps at a time, as in native/transformed.cpp.
-_BAND_FLOATS, _MOST_BAND_FLOATS, _GRADIENT_BAND_FLOATS = 1 << 17, 12 << 18, 6 << 18
+_BAND_FLOATS, _MOST_BAND_FLOATS = 1 << 17, 12 << 18
+_GRADIENT_BAND_FLOATS, _MOST_GRADIENT_BAND_FLOATS = 3 << 17, 6 << 18
 
 
 def tile_for(
@@ -196,7 +197,8 @@ def transform_cost(
     transforms = lanes * tiles * points * point * transformed
     of_kernel = read * whole(rows) * points * point
     band = min(max(weights // 2, _BAND_FLOATS), _MOST_BAND_FLOATS)
-    band = _GRADIENT_BAND_FLOATS if is_kernel_gradient else band
+    if is_kernel_gradient:
+        band = min(max(2 * weights, _GRADIENT_BAND_FLOATS), _MOST_GRADIENT_BAND_FLOATS)
     bands = -(-tiles // max(1, band // (lanes * tile.slots * (read + whole(rows)))))
     if is_kernel_gradient:  # the sums go back once for each band
         return transforms + products + bands * of_kernel
