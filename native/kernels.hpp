@@ -83,8 +83,8 @@ enum class ActivationName : int32_t {
     exponential, silu, gelu, mish,
     rectifier
 };
-// An activation function, with what Keras's layers may choose: the slope of leaky_relu, the alpha of
-// elu; the negative slope, the threshold and the largest value of rectifier.
+// An activation function, with what Keras's layers may choose: the slope of leaky_relu, the alpha
+// of elu; the negative slope, the threshold and the largest value of rectifier.
 struct Activation {
     ActivationName name = ActivationName::linear;
     float parameters[3] = {};
@@ -173,10 +173,11 @@ struct TileGrid {
     int64_t points, slots;
     bool is_fourier;
 };
-// What a tile holds: x, or a gradient that is read as one; a kernel; outputs' gradients, for the kernel's.
+// What a tile holds: x, or a gradient that is read as one; a kernel; outputs' gradients, for the
+// kernel's.
 enum class TileRole { data, kernel, delta };
-// What tiles hold of a grid: point j of an axis, j < count, of one that begins at position p is position
-// p + j * step, if that is one of `size`.
+// What tiles hold of a grid: point j of an axis, j < count, of one that begins at position p is
+// position p + j * step, if that is one of `size`.
 struct TileView {
     int64_t step[3], size[3], count[3];
 };
@@ -379,7 +380,8 @@ struct Kernels {
     void (*take)(const Moves&, const float* x, float* y, Share);
     void (*rescale)(const float* x, const float* scale, const float* offset, float* y,
                     int64_t positions, int64_t channels, int64_t lanes, Share);
-    // y = f(scale x + offset + residual), where the coefficients are scale and offset of all channels
+    // y = f(scale x + offset + residual), where the coefficients are scale and offset of all
+    // channels
     void (*normalize)(const Activation&, const float* x, const float* coefficients,
                       const float* residual, float* y, int64_t positions, int64_t channels,
                       int64_t lanes, Share);

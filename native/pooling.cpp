@@ -153,7 +153,8 @@ void stochastic_pool_mean(Plan& plan, std::string name, const TapTable& taps, in
                           int x, int y, int total) {
     const Table table = taps.gather(false, false);
     plan.add(std::move(name), 0, [=](const Call& call) {
-        const Pooling a = {table->view(), call.plan.lanes(), channels, nullptr, 0, nullptr, 0, nullptr};
+        const Pooling a = {table->view(), call.plan.lanes(), channels, nullptr, 0,
+                           nullptr,       0,                 nullptr};
         call.plan.kernels().stochastic_pool_mean(a, call.buffer(x), call.buffer(y),
                                                  call.buffer(total), call.share);
     });
@@ -164,7 +165,8 @@ void stochastic_pool_mean_gradient(Plan& plan, std::string name, const TapTable&
                                    int x_delta) {
     const Table table = taps.gather(true, false);
     plan.add(std::move(name), 0, [=](const Call& call) {
-        const Pooling a = {table->view(), call.plan.lanes(), channels, nullptr, 0, nullptr, 0, nullptr};
+        const Pooling a = {table->view(), call.plan.lanes(), channels, nullptr, 0,
+                           nullptr,       0,                 nullptr};
         call.plan.kernels().stochastic_pool_mean_gradient(
             a, call.buffer(delta), call.buffer(x), call.buffer(y), call.buffer(total),
             call.buffer(x_delta), call.share);

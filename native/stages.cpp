@@ -37,8 +37,8 @@ using Table = std::shared_ptr<const GatherTable>;
 constexpr int64_t EXPONENTIAL = 8;         // multiply-adds that softmax takes for a number
 constexpr int64_t KERNEL_BAND_BYTES = 768 << 10;
 constexpr int64_t FEWEST_OUTPUTS = 128;         // of a band, since a tile's sums must be added up
-// Of a group: a tap alone then leaves tiles of a kernel's gradient small. In rows, 3 channels to 32 of
-// 32 x 32 took 0.63 ms for 64 images, not 0.81.
+// Of a group: a tap alone then leaves tiles of a kernel's gradient small. In rows, 3 channels to 32
+// of 32 x 32 took 0.63 ms for 64 images, not 0.81.
 constexpr int64_t FEW_CHANNELS = 8;
 constexpr int64_t BAND_BYTES = 128 << 10;  // of delta spread out at a time: a part of the L2 cache
 

@@ -43,7 +43,8 @@ struct FusedWithConvolution {
 void convolution(Plan&, std::string name, const TapTable&, const KernelShape&, bool transposed,
                  int weights, int x, int y, const FusedWithConvolution&);
 
-// `local`: each output has weights of its own. With `unpool`, delta is that of the max pooling behind the convolution.
+// `local`: each output has weights of its own. With `unpool`, delta is that of the max pooling
+// behind the convolution.
 void kernel_gradient(Plan&, std::string name, const TapTable&, const KernelShape&, int x,
                      int delta, int gradient, bool whole_batch, bool local, const TapTable* unpool,
                      int winner);

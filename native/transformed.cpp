@@ -9,10 +9,11 @@
 namespace convlet {
 namespace {
 
-// Of a thread for the slots of some tiles at a time: weights are read once for each band, and the sums
-// of a kernel gradient go back once for each. Small ones stay in the L2 cache, 64 to 64 channels at
-// 512 x 512 take 2.2 ns an output instead of 2.4 with 3 MB. Where weights outgrow the caches, bands do,
-// too: 384 to 384 channels at 13 x 13, 21 MB, took 36 ms with bands of 3 MB, 24 with 12.
+// Of a thread for the slots of some tiles at a time: weights are read once for each band, and the
+// sums of a kernel gradient go back once for each. Small ones stay in the L2 cache, 64 to 64
+// channels at 512 x 512 take 2.2 ns an output instead of 2.4 with 3 MB. Where weights outgrow the
+// caches, bands do, too: 384 to 384 channels at 13 x 13, 21 MB, took 36 ms with bands of 3 MB, 24
+// with 12.
 constexpr int64_t BAND_BYTES = 512 << 10;
 constexpr int64_t LARGEST_BAND_BYTES = 12 << 20;
 // Of a kernel gradient, twice the sums: 64 to 64 channels of 3 x 3 at 64 x 64 take 2.6 ns an output
@@ -20,15 +21,15 @@ constexpr int64_t LARGEST_BAND_BYTES = 12 << 20;
 constexpr int64_t GRADIENT_BAND_BYTES = 3 << 19;
 constexpr int64_t LARGEST_GRADIENT_BAND_BYTES = 6 << 20;
 constexpr int64_t SUM_BYTES = 4 << 20;  // of those sums
-// Tried without gain: sums of products lane by lane, with no need to bring deltas to images first, but
-// with all lanes of a sum to add up for each band: 3 channels by 96 filters of 11 x 11 took 104 ms of a
-// core instead of 66, one channel of 64 taps as long as before.
+// Tried without gain: sums of products lane by lane, with no need to bring deltas to images first,
+// but with all lanes of a sum to add up for each band: 3 channels by 96 filters of 11 x 11 took 104
+// ms of a core instead of 66, one channel of 64 taps as long as before.
 
 int64_t rounded_up(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 int64_t divided_down(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
-// From slot to slot: room for a whole vector from the last number on, in lines of the cache, and an odd
-// number of them, so that slots do not all fall into the same few sets of it.
+// From slot to slot: room for a whole vector from the last number on, in lines of the cache, and an
+// odd number of them, so that slots do not all fall into the same few sets of it.
 int64_t slot_step(int64_t floats) { return (rounded_up(floats + 15, 16) / 16 | 1) * 16; }
 
 std::array<Axis, 3> three(const std::vector<Axis>& axes) {
@@ -89,9 +90,9 @@ void Tiling::find_lines(const std::array<Axis, 3>& axes, const Triple& points) {
     for (const TileLine& line : known) grid_.slots += line.imaginary < 0 ? 1 : 3;
 }
 
-// What becomes of a line's points. By Fourier transform, of a line of reals the first and the middle
-// frequency are real, of the others one of each conjugate pair is kept; of a line of complex numbers
-// all are. Winograd's values are real.
+// What becomes of a line's points. By Fourier transform, of a line of reals the first and the
+// middle frequency are real, of the others one of each conjugate pair is kept; of a line of complex
+// numbers all are. Winograd's values are real.
 std::vector<TileLine> Tiling::behind(const TileLine& line, int32_t points, int32_t step) const {
     std::vector<TileLine> lines;
     const bool is_real = line.imaginary < 0;
@@ -208,8 +209,8 @@ int64_t Tiling::tap(int64_t n, int64_t phase) const {
 
 namespace {
 
-// A convolution of one group, or its way back, as products in slots. Phases are as channels where they
-// are read, as rows where they are written.
+// A convolution of one group, or its way back, as products in slots. Phases are as channels where
+// they are read, as rows where they are written.
 struct Transformed {
     std::shared_ptr<const Tiling> tiles;
     TileGrid grid;
@@ -330,7 +331,8 @@ void transform_tiles(const Call& call, const Transformed& f, int64_t first, int6
 
 namespace {
 
-// Lays out some channels of a kernel, [tap of a phase][channel][row]: taps that a phase has not are 0.
+// Lays out some channels of a kernel, [tap of a phase][channel][row]: taps that a phase has not are
+// 0.
 void lay_out(const Transformed& f, bool transposed, const float* kernel, int64_t first_channel,
              int64_t last_channel, float* laid_out) {
     const TileView view = f.tiles->kernel_tile();
@@ -342,9 +344,11 @@ void lay_out(const Transformed& f, bool transposed, const float* kernel, int64_t
             const int64_t tap = f.tiles->tap(n, phase);
             for (int64_t c = first_channel; c < last_channel; ++c) {
                 const float* from = kernel + tap * f.channels * f.rows + c * channel_step;
-                const int64_t channel = n * f.all_channels() + c + (transposed ? 0 : phase * f.channels);
+                const int64_t before = transposed ? 0 : phase * f.channels;
+                const int64_t channel = n * f.all_channels() + before + c;
                 float* to = laid_out + channel * f.wide + (transposed ? phase * f.rows : 0);
-                for (int64_t r = 0; r < f.rows; ++r) to[r] = tap < 0 ? 0 : scale * from[r * row_step];
+                for (int64_t r = 0; r < f.rows; ++r)
+                    to[r] = tap < 0 ? 0 : scale * from[r * row_step];
                 std::fill(laid_out + channel * f.wide + f.all_rows(),
                           laid_out + (channel + 1) * f.wide, 0.0f);
             }

@@ -1,6 +1,6 @@
-// Tiles and stages for convolution by the Fourier transform or by Winograd's filtering; the kernels and
-// what they compute are in kernels/fourier.hpp and kernels/winograd.hpp, and engine/transforms.py decides
-// where they are used and how large tiles are.
+// Tiles and stages for convolution by the Fourier transform or by Winograd's filtering; the kernels
+// and what they compute are in kernels/fourier.hpp and kernels/winograd.hpp, and
+// engine/transforms.py decides where they are used and how large tiles are.
 #pragma once
 
 #include <array>
@@ -22,10 +22,10 @@ struct Transform {
 
 // A convolution cut into tiles.
 //
-// Along an axis with a stride, output o reads through tap s * t + phase the input s * (o + t) + phase:
-// a convolution of stride 1 for each phase, as if it were a channel. With a dilation, every d-th
-// output and input make up a convolution of their own, a *class*. Backwards, phases are of what is
-// written.
+// Along an axis with a stride, output o reads through tap s * t + phase the input s * (o + t) +
+// phase: a convolution of stride 1 for each phase, as if it were a channel. With a dilation, every
+// d-th output and input make up a convolution of their own, a *class*. Backwards, phases are of
+// what is written.
 class Tiling {
 public:
     Tiling(const std::vector<Axis>& axes, const Transform&, bool transposed);
@@ -42,7 +42,8 @@ public:
     // The taps of a phase lie from this one on; those of one phase may be fewer than of another.
     TilePlace first_tap(int64_t phase) const;
     TileView kernel_tile() const;
-    // Which tap number `n` of a phase is, in the order in which it is met, or -1 where there is none.
+    // Which tap number `n` of a phase is, in the order in which it is met, or -1 where there is
+    // none.
     int64_t tap(int64_t n, int64_t phase) const;
 
 private:

@@ -100,8 +100,8 @@ static void convolve_lanes(const Convolution& a, const TileOperands& tile, Range
     }
 }
 
-// Few rows are too few sums to keep the multiply-adds busy, so P outputs of a line are summed at once:
-// back to images of one channel, 20 filters of 5 x 5 took 2.4 ms of a core, and take 0.9.
+// Few rows are too few sums to keep the multiply-adds busy, so P outputs of a line are summed at
+// once: back to images of one channel, 20 filters of 5 x 5 took 2.4 ms of a core, and take 0.9.
 template <int M, int P>
 static void convolve_few_rows(const Convolution& a, const TileOperands& tile, const Line& line) {
     const int64_t x_step = a.groups * a.channels * a.lanes, y_step = a.groups * a.rows * a.lanes;

@@ -8,8 +8,8 @@
 //
 //   rolling    blocks of lines with 3 x 3 windows: a row of x is read once for all three rows of
 //              outputs that need it. 16 images of 56 x 56 with 128 channels take 1.6 ms of a core;
-//   sliding    lines with windows whose rows have up to 5 taps: a row of x is read once for a row of
-//              outputs (2.1 ms);
+//   sliding    lines with windows whose rows have up to 5 taps: a row of x is read once for a row
+//              of outputs;
 //   any other  each multiply-add loads its x, so half of the processor's rate is the limit.
 //
 // In the kernel's gradient the sums of the taps stay in registers, and deltas roll; lines that do
@@ -22,8 +22,8 @@ constexpr int DEPTHWISE_SLIDING = 5;  // taps of a run whose weights stay in reg
 // Three rows of sums of so many columns, nine weights and a value fill 32 registers.
 constexpr int ROLLING_COLUMNS = 6;
 constexpr int ROLLING_FEWEST = 3;
-// Larger x comes from memory, which wants it row by row: 64 channels of 224 x 224 took 13 ms this way
-// and 9.3 sliding, but of 112 x 112 (3.2 MB an image) 1.1 instead of 1.8 with strides of 2.
+// Larger x comes from memory, which wants it row by row: 64 channels of 224 x 224 took 13 ms this
+// way and 9.3 sliding, but of 112 x 112 (3.2 MB an image) 1.1 instead of 1.8 with strides of 2.
 constexpr int64_t ROLLING_BYTES = 4 << 20;
 
 INLINE bool is_depthwise(int64_t groups, int64_t channels, int64_t rows) {
@@ -56,7 +56,8 @@ struct WindowGrid {
 INLINE WindowGrid window_grid(const Gather& table, int64_t pattern) {
     const Run* runs = table.runs + table.first_run[pattern];
     const int32_t rows = table.first_run[pattern + 1] - table.first_run[pattern];
-    WindowGrid grid = {rows, rows ? runs[0].taps : 0, rows > 1 ? runs[1].offset - runs[0].offset : 0};
+    WindowGrid grid = {rows, rows ? runs[0].taps : 0,
+                       rows > 1 ? runs[1].offset - runs[0].offset : 0};
     for (int32_t r = 1; r < rows; ++r) {
         if (runs[r].taps != grid.taps) grid.taps = 0;
         if (runs[r].offset != runs[0].offset + r * grid.pitch) grid.pitch = 0;
@@ -79,8 +80,8 @@ INLINE int64_t lines_below(const Line* lines, const Line* last, Range places, in
     return count;
 }
 
-// Some lines of a pattern of 3 x 3 windows, one below the other, which the windows' S positions apart
-// are in both directions.
+// Some lines of a pattern of 3 x 3 windows, one below the other, which the windows' S positions
+// apart are in both directions.
 struct Block {
     Line first;
     int64_t lines, output_step;
@@ -209,8 +210,9 @@ struct Readers {
     }
 };
 
-// Goes down the rows of x that a block reads: read(readers) for each, where rows[r] then belongs to the
-// outputs whose windows it is row r of. begin(row) and end(row) are called for each row of outputs.
+// Goes down the rows of x that a block reads: read(readers) for each, where rows[r] then belongs to
+// the outputs whose windows it is row r of. begin(row) and end(row) are called for each row of
+// outputs.
 template <int S, class Row, class Begin, class Read, class End>
 INLINE void roll(int64_t lines, Row (&rows)[3], Begin begin, Read read, End end) {
     begin(rows[0]);
@@ -294,7 +296,8 @@ static void activate_line(const Convolution& a, float* y, const Line& line) {
 }
 
 template <int S>
-static void depthwise_line(const Convolution& a, const float* x, float* y, Line line, int32_t taps) {
+static void depthwise_line(const Convolution& a, const float* x, float* y, Line line,
+                           int32_t taps) {
     constexpr int ALL = DEPTHWISE_OUTPUTS, HALF = ALL / 2;
     const auto finish = [&](int64_t outputs) {
         activate_line(a, y, clipped(line, {line.place, line.place + outputs}));

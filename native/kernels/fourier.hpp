@@ -1,11 +1,11 @@
 // Convolution by the Fourier transform, tile by tile.
 //
 // A tile of x, T points along each axis, and the kernel, padded with zeros to as many, are
-// transformed; there, a convolution is a product (lecture 000), and what comes back is right for the
-// T - taps + 1 outputs whose windows lie inside the tile (overlap-save). A tile of 16 x 16 gives
-// 14 x 14 outputs of a 3 x 3 kernel with 1.9 multiplications each instead of 9, and 8 x 8 of a 9 x 9
-// kernel with 6 instead of 81; the transforms are paid once for each channel, the products for each
-// pair of channels.
+// transformed; there, a convolution is a product (lecture 000), and what comes back is right for
+// the T - taps + 1 outputs whose windows lie inside the tile (overlap-save). A tile of 16 x 16
+// gives 14 x 14 outputs of a 3 x 3 kernel with 1.9 multiplications each instead of 9, and 8 x 8 of
+// a 9 x 9 kernel with 6 instead of 81; the transforms are paid once for each channel, the products
+// for each pair of channels.
 //
 //     y = back( sum over channels of X * conj(W) )        W's gradient = back( sum of X * conj(D) )
 //
@@ -16,13 +16,13 @@
 //                               k1 - k2 + i (k1 - k3)
 //
 // so a transformed tile is a list of real numbers, `slots`: of x the factors (a + b, b, a) of each
-// complex frequency, of a kernel (c, c - d, c + d). What happens in a slot is an ordinary product of
-// matrices, [row][channel] by [channel][image and tile].
+// complex frequency, of a kernel (c, c - d, c + d). What happens in a slot is an ordinary product
+// of matrices, [row][channel] by [channel][image and tile].
 //
 // Transforms run on whole vectors, images or channels side by side, so they are loops without
-// shuffles. They are those of real numbers along one axis after the other: a *line* is a row of points
-// along one axis, of reals, or of complex numbers in two places. native/transformed.cpp lists the lines
-// and cuts images into tiles; engine/transforms.py decides where it pays.
+// shuffles. They are those of real numbers along one axis after the other: a *line* is a row of
+// points along one axis, of reals, or of complex numbers in two places. native/transformed.cpp
+// lists the lines and cuts images into tiles; engine/transforms.py decides where it pays.
 #pragma once
 
 // --- transforms of N reals, N = 1, 3, or twice such a number ---
@@ -33,8 +33,8 @@ INLINE float cosine(int k) { return (float)__builtin_cos(6.283185307179586476925
 template <int N>
 INLINE float sine(int k) { return (float)__builtin_sin(6.283185307179586476925 * k / N); }
 
-// Frequencies 0 .. N/2 of N points, every STEP-th from FIRST on; im[0] and, for even N, im[N/2] are zero
-// and not written.
+// Frequencies 0 .. N/2 of N points, every STEP-th from FIRST on; im[0] and, for even N, im[N/2] are
+// zero and not written.
 template <int N, int FIRST = 0, int STEP = 1, class Source>
 INLINE void real_transform(const Source& x, Vector* re, Vector* im) {
     if constexpr (N == 1) {
@@ -172,7 +172,8 @@ template <int N>
 struct Fourier {
     static constexpr int POINTS = N, READS = N, LONG = 16;
 
-    // The real frequencies of a line of reals lie where its points were; the imaginary parts from N/2 on.
+    // The real frequencies of a line of reals lie where its points were; the imaginary parts from
+    // N/2 on.
     template <class Source>
     INLINE_MEMBER void transform_reals(const Source& source, const Points& x) {
         Vector re[N / 2 + 1], im[N / 2 + 1];
@@ -217,7 +218,8 @@ struct Fourier {
         complex_inverse<N>(re, im, x, y);
     }
 
-    // Not inlined where they are long: in a loop, GCC keeps the addresses of all slots on the stack.
+    // Not inlined where they are long: in a loop, GCC keeps the addresses of all slots on the
+    // stack.
     template <class Source>
     INLINE_MEMBER void reals_to_slots(const Source& source, SlotWriter& slots) {
         if constexpr (N < LONG) short_reals_to_slots(source, slots);

@@ -24,9 +24,9 @@ INLINE Integers replaces(Vector candidate, Vector best) {
     return ~(candidate <= best) & (best == best);
 }
 
-// Winners are kept in the smallest unsigned type that holds the window's taps. Bytes, which nearly all
-// are, have instructions of their own: GCC 12 takes __builtin_convertvector apart, number by number
-// (back through 2 x 2 windows: 24 cycles a vector; with the instruction, what memory takes).
+// Winners are kept in the smallest unsigned type that holds the window's taps. Bytes, which nearly
+// all are, have instructions of their own: GCC 12 takes __builtin_convertvector apart, number by
+// number (back through 2 x 2 windows: 24 cycles a vector; with the instruction, what memory takes).
 INLINE Integers read_bytes(const uint8_t* p) {
 #if defined(__AVX512BW__)
     return (Integers)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
@@ -91,7 +91,8 @@ struct WonBy {
 template <>
 struct WonBy<uint8_t> {
     __m128i winners;
-    INLINE_MEMBER WonBy(const uint8_t* p, WholeVector) : winners(_mm_loadu_si128((const __m128i*)p)) {}
+    INLINE_MEMBER WonBy(const uint8_t* p, WholeVector)
+        : winners(_mm_loadu_si128((const __m128i*)p)) {}
     INLINE_MEMBER WonBy(const uint8_t* p, PartOfVector part)
         : winners(_mm_maskz_loadu_epi8(first_lanes(part.count), p)) {}
     INLINE_MEMBER Vector share(int32_t tap, Vector delta) const {
@@ -113,8 +114,8 @@ INLINE Window window_of(const Gather& table, int64_t output) {
 }
 
 // Calls body with a window's count of taps as a type, for the counts that nearly all windows have:
-// places and taps then stay in registers for all vectors of a row (3 x 3 windows by 2, back: 2.4 ns a
-// vector of inputs instead of 3.9). Count<0> stands for any other.
+// places and taps then stay in registers for all vectors of a row (3 x 3 windows by 2, back: 2.4 ns
+// a vector of inputs instead of 3.9). Count<0> stands for any other.
 template <class Body>
 INLINE void for_count(int64_t count, Body body) {
     switch (count) {

@@ -1,5 +1,5 @@
-// What happens in the slots of transformed tiles: products of matrices, and sums of products over tiles and
-// images.
+// What happens in the slots of transformed tiles: products of matrices, and sums of products over
+// tiles and images.
 #pragma once
 
 // --- products ---
@@ -155,7 +155,8 @@ INLINE OuterInSlot outer_in_slot_function(int64_t i, int64_t v) {
     return nullptr;
 }
 
-// gradient[channel][row] = sum over tiles and lanes of x[tile][channel][lane] * delta[tile][lane][row].
+// gradient[channel][row] = sum over tiles and lanes of x[tile][channel][lane] *
+// delta[tile][lane][row].
 static void slot_outer(const SlotProduct& a, const float* x, const float* delta,
                           float* gradient) {
     const Tiles rows((a.rows + WIDTH - 1) / WIDTH, OUTER_VECTORS);

@@ -20,8 +20,8 @@ static __attribute__((noinline)) void write_part(float* p, Vector v, int64_t cou
     store_first(p, v, count);
 }
 
-// Points of a line that exist, and where they are; the others are zero, and are not written. `count`:
-// floats there are for each vector.
+// Points of a line that exist, and where they are; the others are zero, and are not written.
+// `count`: floats there are for each vector.
 struct InMemory {
     const float* at;
     int64_t step, first, last, count;

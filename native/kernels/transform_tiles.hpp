@@ -189,8 +189,8 @@ INLINE int64_t start_of(const TileView& view, const TilePlace& place, int64_t st
     return ((p[0] * view.size[1] + p[1]) * view.size[2] + p[2]) * step;
 }
 
-// With 16 channels, 3 taps and six points a core went there in 50 cycles and back in 54 a tile, mostly
-// to find out what exists, and takes 33 and 27 where all does.
+// With 16 channels, 3 taps and six points a core went there in 50 cycles and back in 54 a tile,
+// mostly to find out what exists, and takes 34 each way where all does.
 template <class Line>
 static void lines_to_slots(Line of, const TileGrid& grid, const TileView& view,
                            const TilePlaces& places, TileRole role, const float* x, int64_t step,
@@ -277,8 +277,8 @@ static void transform_tiles(const TileGrid& grid, const TileView& view, const Ti
     });
 }
 
-// The products in the slots of a tile go back, and all that exist of its points to a sink; `role` is
-// the kernel's for its gradient, or data.
+// The products in the slots of a tile go back, and all that exist of its points to a sink; `role`
+// is the kernel's for its gradient, or data.
 template <class Sink>
 INLINE void tile_from_slots(const TileGrid& grid, const Tile& tile, TileRole role,
                             SlotReader slots, Vector* buffer, const Sink& sink) {
@@ -424,8 +424,8 @@ INLINE void transpose_from(Vector (&rows)[WIDTH]) {
     }
 }
 
-// Transforms a tile of a block, a gradient: the slots get [lane][channel] instead of [channel][lane].
-// `scratch` holds WIDTH tiles.
+// Transforms a tile of a block, a gradient: the slots get [lane][channel] instead of
+// [channel][lane]. `scratch` holds WIDTH tiles.
 static void transform_tile_by_lanes(const TileGrid& grid, const TileView& view,
                                     const TilePlace& place, const float* x, int64_t step,
                                     int64_t channels, int64_t lanes, float* slots,
