@@ -32,7 +32,7 @@ class Operator:
     Parameters
     ----------
     family : str
-        What its figures are summed up with.
+        What its figures are summed up with; "other" ones only with all.
     batch : int
     grid : tuple of int
     channels, filters : int
@@ -59,6 +59,11 @@ class Operator:
     def passes(self) -> tuple[str, ...]:
         """Forward and the gradients: poolings have no kernel."""
         return PASSES[:2] if self.kind.endswith("pool") else PASSES
+
+    @property
+    def reads_data(self) -> bool:
+        """Whether it is a network's first layer: grey or coloured images, signals."""
+        return self.channels <= 3
 
     @property
     def title(self) -> str:
@@ -101,18 +106,18 @@ def _depthwise(batch: int, channels: int, size: int, stride: int = 1) -> Operato
 OPERATORS = (
     # DeepBench
     Operator("other", 8, (79, 341), 32, 32, (5, 10), "conv", 2),
-    Operator("first layer", 8, (224, 224), 3, 64, (7, 7), "conv", 2, 3),
+    Operator("other", 8, (224, 224), 3, 64, (7, 7), "conv", 2, 3),
     Operator("other", 16, (14, 14), 256, 1024, (1, 1)),
     Operator("other", 16, (28, 28), 192, 32, (5, 5), "conv", 1, 2),
     Operator("other", 16, (7, 7), 832, 128, (5, 5), "conv", 1, 2),
     # convnet-benchmarks
-    Operator("first layer", 16, (128, 128), 3, 96, (11, 11)),
+    Operator("other", 16, (128, 128), 3, 96, (11, 11)),
     Operator("other", 4, (64, 64), 64, 128, (9, 9)),
     Operator("other", 32, (13, 13), 384, 384, (3, 3)),
     # the lectures' and other usual ones
-    Operator("first layer", 128, (28, 28), 1, 20, (5, 5)),
+    Operator("other", 128, (28, 28), 1, 20, (5, 5)),
     Operator("other", 128, (12, 12), 20, 50, (5, 5)),
-    Operator("first layer", 64, (32, 32), 3, 32, (3, 3), "conv", 1, 1),
+    Operator("other", 64, (32, 32), 3, 32, (3, 3), "conv", 1, 1),
     Operator("other", 32, (32, 32), 16, 16, (3, 3), "conv", 1, 1),
     Operator("other", 32, (56, 56), 64, 64, (3, 3), "conv", 1, 1),
     Operator("other", 32, (28, 28), 128, 128, (3, 3), "conv", 2, 1),
@@ -130,7 +135,7 @@ OPERATORS = (
     # where the Fourier transform is at home
     Operator("other", 16, (64, 64), 64, 64, (9, 9)),
     # volumes
-    Operator("first layer", 4, (32, 32, 32), 3, 32, (3, 3, 3), "conv", 1, 1),
+    Operator("other", 4, (32, 32, 32), 3, 32, (3, 3, 3), "conv", 1, 1),
     Operator("other", 4, (16, 16, 16), 32, 64, (3, 3, 3), "conv", 1, 1),
     # up
     Operator("other", 16, (16, 16), 64, 32, (4, 4), "conv_transpose", 2, 1),
@@ -205,7 +210,7 @@ def _timed(console: Console, operator: Operator, workers: list[Worker], rounds: 
             {
                 "operator": operator.title,
                 "family": operator.family,
-                "reads_data": operator.channels <= 3 and not operator.kind.endswith("pool"),
+                "reads_data": operator.reads_data,
                 "pass": name,
                 "flops": operator.flops,
                 "ours": medians[OURS],

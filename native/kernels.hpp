@@ -316,7 +316,8 @@ struct Kernels {
     void (*transform_tiles)(const TileGrid&, const TileView&, const TilePlaces&, TileRole,
                             const float* x, int64_t step, int64_t floats, float* slots,
                             int64_t tile_step, int64_t slot_step);
-    void (*transform_tile_by_lanes)(const TileGrid&, const TileView&, const TilePlace&, const float* x,
+    void (*transform_tile_by_lanes)(const TileGrid&, const TileView&, const TilePlace&,
+                                    const float* x,
                                   int64_t step, int64_t channels, int64_t lanes, float* slots,
                                   int64_t slot_step, int64_t lane_step, float* scratch);
     void (*write_tiles)(const TileGrid&, const TileView&, const TilePlaces&, const float* slots,
@@ -324,8 +325,8 @@ struct Kernels {
                         const float* bias, const float* residual, const Activation&, float* y,
                         int64_t step);
     void (*add_tile)(const TileGrid&, const TileView&, const TilePlace&, const float* slots,
-                               int64_t slot_step, int64_t floats, float scale, float* gradient,
-                               int64_t step);
+                     int64_t slot_step, int64_t floats, float scale, float* gradient,
+                     int64_t step);
     void (*slot_product)(const SlotProduct&, const float* weights, const float* x, float* y);
     void (*slot_outer)(const SlotProduct&, const float* x, const float* delta, float* gradient);
 

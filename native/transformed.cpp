@@ -254,13 +254,14 @@ struct Part {
     int64_t first_tile, last_tile, first_row, last_row;
 
     Part(const Transformed& f, const Share& share) : first_row(0), last_row(f.all_rows()) {
-        const int64_t tiles = f.tiles->tiles(), vectors = f.wide / f.width;
+        const int64_t tiles = f.tiles->tiles();
         const bool by_tiles = tiles >= share.parts;
         first_tile = by_tiles ? tiles * share.part / share.parts : 0;
         last_tile = by_tiles ? tiles * (share.part + 1) / share.parts : tiles;
-        if (!by_tiles) rows_only(f, share, vectors);
+        if (!by_tiles) rows_only(f, share);
     }
-    void rows_only(const Transformed& f, const Share& share, int64_t vectors) {
+    void rows_only(const Transformed& f, const Share& share) {
+        const int64_t vectors = f.wide / f.width;
         first_row = std::min(f.all_rows(), vectors * share.part / share.parts * f.width);
         last_row = std::min(f.all_rows(), vectors * (share.part + 1) / share.parts * f.width);
     }
@@ -327,10 +328,6 @@ void transform_tiles(const Call& call, const Transformed& f, int64_t first, int6
                 TileRole::data, x, floats, floats, slots, floats, step);
 }
 
-}  // namespace
-
-namespace {
-
 // Lays out some channels of a kernel, [tap of a phase][channel][row]: taps that a phase has not are
 // 0.
 void lay_out(const Transformed& f, bool transposed, const float* kernel, int64_t first_channel,
@@ -343,13 +340,14 @@ void lay_out(const Transformed& f, bool transposed, const float* kernel, int64_t
         for (int64_t phase = 0; phase < f.tiles->phases(); ++phase) {
             const int64_t tap = f.tiles->tap(n, phase);
             for (int64_t c = first_channel; c < last_channel; ++c) {
-                const float* from = kernel + tap * f.channels * f.rows + c * channel_step;
+                const float* from =
+                    kernel + std::max(tap, int64_t{0}) * f.channels * f.rows + c * channel_step;
                 const int64_t before = transposed ? 0 : phase * f.channels;
                 const int64_t channel = n * f.all_channels() + before + c;
                 float* to = laid_out + channel * f.wide + (transposed ? phase * f.rows : 0);
                 for (int64_t r = 0; r < f.rows; ++r)
                     to[r] = tap < 0 ? 0 : scale * from[r * row_step];
-                std::fill(laid_out + channel * f.wide + f.all_rows(),
+                std::fill(to + (transposed ? f.all_rows() - phase * f.rows : f.rows),
                           laid_out + (channel + 1) * f.wide, 0.0f);
             }
         }
@@ -358,7 +356,7 @@ void lay_out(const Transformed& f, bool transposed, const float* kernel, int64_t
 }  // namespace
 
 int transformed_kernel(Plan& plan, std::string name, int slot, const TapTable& table,
-                   const Transform& transform, const KernelShape& shape, bool transposed) {
+                       const Transform& transform, const KernelShape& shape, bool transposed) {
     const Transformed f(plan, table, transform, shape, transposed);
     const TileView view = f.tiles->kernel_tile();
     const int64_t floats = f.all_channels() * f.wide;
@@ -410,9 +408,9 @@ void write_rows(const Call& call, const Transformed& f, const Written& w, int64_
 }  // namespace
 
 void transformed_convolution(Plan& plan, std::string name, const TapTable& table,
-                         const Transform& transform, const KernelShape& shape,
-                         bool transposed, int weights, int x, int y, int bias_slot, int residual,
-                         const Activation& activation) {
+                             const Transform& transform, const KernelShape& shape,
+                             bool transposed, int weights, int x, int y, int bias_slot,
+                             int residual, const Activation& activation) {
     const Transformed f(plan, table, transform, shape, transposed);
     const int64_t band = f.band(
         std::clamp(2 * f.weights(), BAND_BYTES, LARGEST_BAND_BYTES));  // half the weights
@@ -450,8 +448,8 @@ void transformed_convolution(Plan& plan, std::string name, const TapTable& table
 }
 
 void transformed_kernel_gradient(Plan& plan, std::string name, const TapTable& table,
-                             const Transform& transform, const KernelShape& shape, int x,
-                             int delta, int gradient) {
+                                 const Transform& transform, const KernelShape& shape, int x,
+                                 int delta, int gradient) {
     const Transformed f(plan, table, transform, shape, false);
     const int64_t band = f.band(
         std::clamp(8 * f.weights(), GRADIENT_BAND_BYTES, LARGEST_GRADIENT_BAND_BYTES));
@@ -468,7 +466,7 @@ void transformed_kernel_gradient(Plan& plan, std::string name, const TapTable& t
         float* sums = delta_slots + f.grid.slots * delta_slot;
         float* of_lanes = sums + f.grid.slots * sum_slot;
         Part part(f, {});
-        part.rows_only(f, call.share, f.wide / f.width);
+        part.rows_only(f, call.share);
         if (part.first_row == part.last_row) return;
         for (int64_t first = 0; first < f.tiles->tiles(); first += band) {
             const int64_t last = std::min(first + band, f.tiles->tiles());

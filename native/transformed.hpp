@@ -65,14 +65,14 @@ private:
 
 // Transforms a kernel and returns the memory that holds it.
 int transformed_kernel(Plan&, std::string name, int slot, const TapTable&,
-                   const Transform&, const KernelShape&, bool transposed);
+                       const Transform&, const KernelShape&, bool transposed);
 // As `convolution`; pooling is not fused.
 void transformed_convolution(Plan&, std::string name, const TapTable&,
-                         const Transform&, const KernelShape&, bool transposed,
-                         int weights, int x, int y, int bias_slot, int residual,
-                         const Activation&);
+                             const Transform&, const KernelShape&, bool transposed,
+                             int weights, int x, int y, int bias_slot, int residual,
+                             const Activation&);
 void transformed_kernel_gradient(Plan&, std::string name, const TapTable&,
-                             const Transform&, const KernelShape&, int x,
-                             int delta, int gradient);
+                                 const Transform&, const KernelShape&, int x,
+                                 int delta, int gradient);
 
 }  // namespace convlet

@@ -10,6 +10,7 @@
 //   lanes > 1   vectors are images: tiles of M rows by V vectors of lanes; a weight is broadcast.
 //               The loops are: tile, output position, runs of taps, channels. A tile's weights
 //               (20 KB for 500 products of 10 rows) stay in the L1 cache over all positions.
+//               Fewer than six sums are made of several positions at once.
 //   lanes = 1   the roles are swapped, vectors are rows: tiles of M positions of one pattern by V
 //               vectors of rows; a value of x is broadcast.
 //
@@ -25,7 +26,7 @@ INLINE int64_t vectors_of_lanes(int64_t lanes) {
     return lanes / WIDTH < most ? lanes / WIDTH : most;
 }
 
-// A multiply-add takes four cycles, and one of vectors begins in each.
+// A multiply-add takes four cycles, and one begins in each: fewer sums wait for themselves.
 constexpr int64_t FEWEST_SUMS = 6;
 
 // Rows of a tile at most; for one lane a multiple of WIDTH.
@@ -344,7 +345,7 @@ static void convolution_of_few_rows(const Convolution& a, const float* x, float*
 static void convolution_of_lanes(const Convolution& a, const float* x, float* y, Share share) {
     const int64_t vectors = vectors_of_lanes(a.lanes), at_once = vectors * WIDTH;
     if (!a.pool && a.rows * vectors < FEWEST_SUMS)
-        return with_count<FEWEST_SUMS>(a.rows, [&](auto rows) {
+        return with_count<FEWEST_SUMS - 1>(a.rows, [&](auto rows) {
             convolution_of_few_rows<rows.count>(a, x, y, share);
         });
     const int64_t outputs = a.pool ? a.pool->outputs : a.table.outputs;

@@ -98,7 +98,8 @@ INLINE void for_blocks(const Gather& table, int64_t pattern, Range places, bool 
     for (const Line* l = table.lines + table.first_line[pattern]; l < last; l += count) {
         const Line line = clipped(*l, places);
         const bool rolls = may_roll && window.rows == 3 && window.taps == 3 &&
-                           line.length >= ROLLING_FEWEST && line.base_step <= 2;
+                           line.length >= ROLLING_FEWEST &&
+                           (line.base_step == 1 || line.base_step == 2);
         count = rolls ? lines_below(l, last, places, line.base_step * window.pitch) : 1;
         if (count == 1) {
             if (line.length) others(line, window);
@@ -434,7 +435,8 @@ static void depthwise_line_taps(const KernelGradient& a, const float* x, const f
     flush();
 }
 
-// The threads share the channels.
+// The threads share the channels. Nothing is written along the lines, so large x rolls, too: 64
+// channels of 224 x 224 11.0 ms instead of 11.6.
 static void depthwise_kernel_gradient(const KernelGradient& a, const float* x, const float* delta,
                                       float* gradient, Share share) {
     const Range channels = share_of(a.groups, share);

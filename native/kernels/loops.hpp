@@ -12,10 +12,13 @@ INLINE Range share_of(int64_t count, Share share) {
 // The part of a line that is among some places.
 INLINE Line clipped(Line line, Range places) {
     const int64_t end = line.place + line.length;
-    const auto last = (int32_t)(end < places.last ? end : places.last);
+    if (line.place >= places.last || end <= places.first) {
+        line.length = 0;
+        return line;
+    }
     const int32_t skipped = line.place < places.first ? (int32_t)places.first - line.place : 0;
+    line.length = (int32_t)(end < places.last ? end : places.last) - line.place - skipped;
     line.place += skipped;
-    line.length = last > line.place ? last - line.place : 0;
     line.output += skipped * line.output_step;
     line.base += skipped * line.base_step;
     return line;

@@ -28,9 +28,7 @@ INLINE Integers replaces(Vector candidate, Vector best) {
 // all are, have instructions of their own: GCC 12 takes __builtin_convertvector apart, number by
 // number (back through 2 x 2 windows: 24 cycles a vector; with the instruction, what memory takes).
 INLINE Integers read_bytes(const uint8_t* p) {
-#if defined(__AVX512BW__)
-    return (Integers)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
-#elif defined(__AVX2__)
+#if defined(__AVX2__) && !defined(__AVX512F__)
     return (Integers)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p));
 #else
     typedef uint8_t Packed __attribute__((vector_size(WIDTH)));
@@ -51,12 +49,8 @@ INLINE void write_bytes(uint8_t* p, Integers v) {
 
 template <class Winner>
 INLINE Integers read_winners(const Winner* p, int64_t count) {
-    if constexpr (sizeof(Winner) == 1) {
+    if constexpr (sizeof(Winner) == 1)
         if (count >= WIDTH) return read_bytes(p);
-#if defined(__AVX512BW__)
-        return (Integers)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_lanes(count), p));
-#endif
-    }
     Integers v = {};
     for (int64_t i = 0; i < count && i < WIDTH; ++i) v[i] = (int32_t)p[i];
     return v;
@@ -76,7 +70,7 @@ INLINE void write_winners(Winner* p, Integers v, int64_t count) {
 INLINE int64_t left_of(WholeVector) { return WIDTH; }
 INLINE int64_t left_of(PartOfVector part) { return part.count; }
 
-// The winners of a vector of windows. Bytes are compared as bytes, with no need to widen them.
+// The winners of a vector of windows.
 template <class Winner>
 struct WonBy {
     Integers winners;
@@ -88,6 +82,7 @@ struct WonBy {
     }
 };
 #if defined(__AVX512BW__)
+// Bytes are compared as bytes, with no need to widen them.
 template <>
 struct WonBy<uint8_t> {
     __m128i winners;
@@ -280,8 +275,8 @@ static void average_pool(const Pooling& a, const float* x, float* y, Share share
     }
 }
 
-// Each input's gradient is the sum of body(window, place of the input's vector, of the window's
-// in its row, part) over the windows that it is in.
+// Each input's gradient is the sum over the windows that it is in of body(window, where the input's
+// vector begins in x, where it begins in its row, part).
 template <class Body>
 INLINE void sum_over_windows(const Pooling& a, float* x_delta, Share share, Body body) {
     const int64_t row = a.channels * a.lanes;

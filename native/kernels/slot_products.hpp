@@ -64,13 +64,13 @@ INLINE ProductFunction product_of_rows_function(int64_t m, int64_t v) {
     return nullptr;
 }
 
-constexpr int SUMS_IN_FLIGHT = 8;  // that keep the multiply-adds busy, each of which takes 4 cycles
+constexpr int TILES_AT_ONCE = 8;  // sums of few rows, enough to wait for none
 
 static void product_of_few_rows(const SlotProduct& a, const float* weights, const float* x,
                                 float* y) {
-    const Tiles tiles(a.tiles, SUMS_IN_FLIGHT);
+    const Tiles tiles(a.tiles, TILES_AT_ONCE);
     for (int64_t t = 0; t < tiles.tiles; ++t)
-        with_count<SUMS_IN_FLIGHT>(tiles.size(t), [&](auto count) {
+        with_count<TILES_AT_ONCE>(tiles.size(t), [&](auto count) {
             for (int64_t row = 0; row < a.rows; ++row)
                 for (int64_t lane = 0; lane < a.lanes; lane += WIDTH)
                     product_of_tiles<count.count>(a, weights + row,
@@ -95,7 +95,7 @@ static void product_in_slot(const SlotProduct& a, const float* weights, const fl
         return;
     }
     const int64_t vectors = vectors_of_lanes(a.lanes), at_once = vectors * WIDTH;
-    if (a.rows * vectors < SUMS_IN_FLIGHT) return product_of_few_rows(a, weights, x, y);
+    if (a.rows * vectors < FEWEST_SUMS) return product_of_few_rows(a, weights, x, y);
     const Tiles rows(a.rows, rows_per_tile(a.lanes, 0));
     for (int64_t r = 0; r < rows.tiles; ++r) {
         const int64_t m = rows.size(r);
@@ -111,7 +111,7 @@ static void product_in_slot(const SlotProduct& a, const float* weights, const fl
 }
 
 static void slot_product(const SlotProduct& a, const float* weights, const float* x,
-                            float* y) {
+                         float* y) {
     for (int64_t s = 0; s < a.slots; ++s)
         product_in_slot(a, weights + s * a.weight_slot, x + s * a.x_slot, y + s * a.y_slot);
 }
@@ -158,7 +158,7 @@ INLINE OuterInSlot outer_in_slot_function(int64_t i, int64_t v) {
 // gradient[channel][row] = sum over tiles and lanes of x[tile][channel][lane] *
 // delta[tile][lane][row].
 static void slot_outer(const SlotProduct& a, const float* x, const float* delta,
-                          float* gradient) {
+                       float* gradient) {
     const Tiles rows((a.rows + WIDTH - 1) / WIDTH, OUTER_VECTORS);
     const Tiles channels(a.channels, a.rows <= WIDTH ? 2 * OUTER_VALUES : OUTER_VALUES);
     for (int64_t s = 0; s < a.slots; ++s)

@@ -30,8 +30,9 @@ struct InMemory {
         return count >= WIDTH ? load(at + j * step) : read_part(at + j * step, count);
     }
 };
-// The first `count` points of a line, all of which exist, and whole vectors of them.
 alignas(64) static const float ZEROS[WIDTH] = {};
+
+// The first `count` points of a line, all of which exist, and whole vectors of them.
 struct FirstInMemory {
     const float* at;
     int64_t step, count;

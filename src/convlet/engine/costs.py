@@ -21,7 +21,7 @@ _CACHED_WEIGHTS = 1 << 18  # of a tile: 1 MB; larger ones come anew from memory
 _UNCACHED = 1.7
 _ONE_VECTOR = 1.2  # of rows, with one lane: six sums at once are few
 _BEGIN_RUN = 6.0  # a run of neighbouring products, with one lane, as if it had so many more
-_DEPTHWISE = {True: 3.0, False: 10.0}  # nothing is summed over channels: two loads a multiply-add
+_DEPTHWISE = {True: 3.0, False: 10.0}  # nothing is summed over channels
 _KERNEL_GRADIENT = {True: 1.05, False: 1.2}  # with one lane, and with several
 _WIDE = 1.03  # 32 lanes instead of 16: the L1 cache holds less of a block
 
