@@ -317,9 +317,9 @@ struct Kernels {
                             const float* x, int64_t step, int64_t floats, float* slots,
                             int64_t tile_step, int64_t slot_step);
     void (*transform_tile_by_lanes)(const TileGrid&, const TileView&, const TilePlace&,
-                                    const float* x,
-                                  int64_t step, int64_t channels, int64_t lanes, float* slots,
-                                  int64_t slot_step, int64_t lane_step, float* scratch);
+                                    const float* x, int64_t step, int64_t channels,
+                                    int64_t lanes, float* slots, int64_t slot_step,
+                                    int64_t lane_step, float* scratch);
     void (*write_tiles)(const TileGrid&, const TileView&, const TilePlaces&, const float* slots,
                         int64_t tile_step, int64_t slot_step, int64_t floats, int64_t lanes,
                         const float* bias, const float* residual, const Activation&, float* y,
