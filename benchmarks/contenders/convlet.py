@@ -66,9 +66,8 @@ def _program_of(operator, kernel):
     """Return a network of one operator; a bias before it makes the input's gradient necessary."""
     builder = Builder(training=True)
     x = builder.feed("input", (*operator.grid, operator.channels))
-    if "input" in operator.passes:
-        shift = builder.parameter(_variable("shift", np.zeros(operator.channels, np.float32)))
-        x = builder.apply("add_bias", x, shift, shape=x.shape)
+    shift = builder.parameter(_variable("shift", np.zeros(operator.channels, np.float32)))
+    x = builder.apply("add_bias", x, shift, shape=x.shape)
     with builder.scope("op"):
         y = _applied(builder, operator, x, kernel)
     return plan(builder, y, MeanSquaredError())

@@ -126,29 +126,39 @@ INLINE void for_columns(const Block& block, Body body) {
     }
 }
 
-// P outputs of a line, of any windows.
-template <int P>
-static void depthwise_outputs(const Convolution& a, const float* x, float* y, const Line& line) {
-    const int64_t row = a.groups * a.lanes, step = line.base_step * row;
+// P outputs of a line: add(run, where its first output reads it, channel, part of a vector, sums)
+// adds what a run of their windows comes to.
+template <int P, class Add>
+INLINE void depthwise_tile(const Convolution& a, const float* x, float* y, const Line& line,
+                           Add add) {
+    const int64_t row = a.groups * a.lanes;
     const int32_t pattern = a.table.pattern[line.output];
-    const float* base = x + line.base * row;
-    float* out = y + line.output * row;
     for_row({0, a.groups}, a.lanes, [&](int64_t i, auto part, int64_t channel) {
         Vector sums[P];
         const Vector start = a.bias ? of_channel(a.bias, channel, a.lanes, part) : Vector{};
         for (int p = 0; p < P; ++p) sums[p] = start;
         for (int32_t r = a.table.first_run[pattern]; r < a.table.first_run[pattern + 1]; ++r) {
             const Run run = a.table.runs[r];
-            for (int32_t t = 0; t < run.taps; ++t) {
-                const float* weights = a.weights + (run.tap + t) * a.groups;
-                const Vector weight = of_channel(weights, channel, a.lanes, part);
-                const float* from = base + (run.offset + t) * row + i;
-                for (int p = 0; p < P; ++p, from += step)
-                    sums[p] = multiply_add(weight, part.read(from), sums[p]);
-            }
+            add(run, x + (line.base + run.offset) * row + i, channel, part, sums);
         }
-        float* to = out + i;
+        float* to = y + line.output * row + i;
         for (int p = 0; p < P; ++p, to += line.output_step * row) part.write(to, sums[p]);
+    });
+}
+
+// Windows of any kind.
+template <int P>
+static void depthwise_outputs(const Convolution& a, const float* x, float* y, const Line& line) {
+    const int64_t row = a.groups * a.lanes, step = line.base_step * row;
+    depthwise_tile<P>(a, x, y, line, [&](Run run, const float* first, int64_t channel, auto part,
+                                         Vector(&sums)[P]) {
+        for (int32_t t = 0; t < run.taps; ++t, first += row) {
+            const float* weights = a.weights + (run.tap + t) * a.groups;
+            const Vector weight = of_channel(weights, channel, a.lanes, part);
+            const float* from = first;
+            for (int p = 0; p < P; ++p, from += step)
+                sums[p] = multiply_add(weight, part.read(from), sums[p]);
+        }
     });
 }
 
@@ -165,30 +175,18 @@ INLINE void for_values(const float* from, int64_t row, Part part, Body body) {
     }
 }
 
-// P outputs of a line, whose runs all have T taps.
+// Windows S positions apart, whose runs all have T taps.
 template <int P, int T, int S>
 static void depthwise_sliding(const Convolution& a, const float* x, float* y, const Line& line) {
     const int64_t row = a.groups * a.lanes;
-    const int32_t pattern = a.table.pattern[line.output];
-    const float* base = x + line.base * row;
-    float* out = y + line.output * row;
-    for_row({0, a.groups}, a.lanes, [&](int64_t i, auto part, int64_t channel) {
-        Vector sums[P];
-        const Vector start = a.bias ? of_channel(a.bias, channel, a.lanes, part) : Vector{};
-        for (int p = 0; p < P; ++p) sums[p] = start;
-        for (int32_t r = a.table.first_run[pattern]; r < a.table.first_run[pattern + 1]; ++r) {
-            const Run run = a.table.runs[r];
-            Vector weights[T];
-            for (int t = 0; t < T; ++t)
-                weights[t] = of_channel(a.weights + (run.tap + t) * a.groups, channel, a.lanes,
-                                        part);
-            for_values<P, T, S>(base + run.offset * row + i, row, part,
-                                [&](int p, int t, Vector value) {
-                                    sums[p] = multiply_add(weights[t], value, sums[p]);
-                                });
-        }
-        float* to = out + i;
-        for (int p = 0; p < P; ++p, to += line.output_step * row) part.write(to, sums[p]);
+    depthwise_tile<P>(a, x, y, line, [&](Run run, const float* first, int64_t channel, auto part,
+                                         Vector(&sums)[P]) {
+        Vector weights[T];
+        for (int t = 0; t < T; ++t)
+            weights[t] = of_channel(a.weights + (run.tap + t) * a.groups, channel, a.lanes, part);
+        for_values<P, T, S>(first, row, part, [&](int p, int t, Vector value) {
+            sums[p] = multiply_add(weights[t], value, sums[p]);
+        });
     });
 }
 
