@@ -141,30 +141,39 @@ struct Rows {
     INLINE_MEMBER int64_t count() const { return COUNT ? COUNT : window.count; }
 };
 
-template <class Winner>
-static void max_pool_of(const Pooling& a, const float* x, float* y, Share share) {
+// Calls body(output, window, the rows that it reads, i, part) for every vector i of every output.
+template <class Body>
+INLINE void for_outputs(const Pooling& a, const float* x, Share share, Body body) {
     const int64_t row = a.channels * a.lanes;
     const Range mine = share_of(a.table.outputs, share);
     for (int64_t o = mine.first; o < mine.last; ++o) {
         const Window window = window_of(a.table, o);
         for_count(window.count, [&](auto known) {
             const Rows<known.count, const float> rows(x, window, row);
-            for_vectors(0, row, [&](int64_t i, auto part) {
-                // the first tap is taken whatever it holds, also -inf; a window of nothing but
-                // padding has no tap
-                Vector best = broadcast(-__builtin_inff());
-                Integers won = Integers{} + (int32_t)a.table.taps;
-                for (int64_t t = 0; t < rows.count(); ++t) {
-                    const Vector candidate = part.read(rows[t] + i);
-                    const Integers better = t == 0 ? ~Integers{} : replaces(candidate, best);
-                    best = choose(better, candidate, best);
-                    won = better ? Integers{} + window.taps[t].tap : won;
-                }
-                part.write(y + o * row + i, best);
-                write_winners((Winner*)a.winner + o * row + i, won, left_of(part));
-            });
+            for_vectors(0, row,
+                        [&](int64_t i, auto part) { body(o, window, rows, i, part); });
         });
     }
+}
+
+template <class Winner>
+static void max_pool_of(const Pooling& a, const float* x, float* y, Share share) {
+    const int64_t row = a.channels * a.lanes;
+    for_outputs(a, x, share, [&](int64_t o, const Window& window, const auto& rows, int64_t i,
+                                 auto part) {
+        // the first tap is taken whatever it holds, also -inf; a window of nothing but padding has
+        // no tap
+        Vector best = broadcast(-__builtin_inff());
+        Integers won = Integers{} + (int32_t)a.table.taps;
+        for (int64_t t = 0; t < rows.count(); ++t) {
+            const Vector candidate = part.read(rows[t] + i);
+            const Integers better = t == 0 ? ~Integers{} : replaces(candidate, best);
+            best = choose(better, candidate, best);
+            won = better ? Integers{} + window.taps[t].tap : won;
+        }
+        part.write(y + o * row + i, best);
+        write_winners((Winner*)a.winner + o * row + i, won, left_of(part));
+    });
 }
 
 // For the inputs from `first` up to `last`, which are written to x_delta from its start on; the
@@ -261,18 +270,12 @@ static void max_pool_gradient(const Pooling& a, const float* delta, float* x_del
 
 static void average_pool(const Pooling& a, const float* x, float* y, Share share) {
     const int64_t row = a.channels * a.lanes;
-    const Range mine = share_of(a.table.outputs, share);
-    for (int64_t o = mine.first; o < mine.last; ++o) {
-        const Window window = window_of(a.table, o);
-        for_count(window.count, [&](auto known) {
-            const Rows<known.count, const float> rows(x, window, row);
-            for_vectors(0, row, [&](int64_t i, auto part) {
-                Vector total = window.count ? part.read(rows[0] + i) : Vector{};
-                for (int64_t t = 1; t < rows.count(); ++t) total += part.read(rows[t] + i);
-                part.write(y + o * row + i, total / a.counts[o]);
-            });
-        });
-    }
+    for_outputs(a, x, share, [&](int64_t o, const Window& window, const auto& rows, int64_t i,
+                                 auto part) {
+        Vector total = window.count ? part.read(rows[0] + i) : Vector{};
+        for (int64_t t = 1; t < rows.count(); ++t) total += part.read(rows[t] + i);
+        part.write(y + o * row + i, total / a.counts[o]);
+    });
 }
 
 // Each input's gradient is the sum over the windows that it is in of body(window, where the input's
